@@ -1,0 +1,1 @@
+"""What controller and provider say to each other: task names, queues, messages and their limits."""
