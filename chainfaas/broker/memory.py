@@ -1,0 +1,145 @@
+"""The embedded broker: kombu's memory transport, with two things that a broker has and it lacks.
+
+It knows how many consumers a queue has, and it wakes them instead of letting them poll.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from queue import Empty
+from typing import Any
+
+from celery import current_app
+from kombu import Exchange, Queue
+from kombu.transport import memory
+
+from chainfaas.broker import Credentials
+from tasks import topology
+
+LONGEST_NAP_S = 0.25
+"""Whatever event is missed here, a consumer looks again after so long."""
+
+
+class _Bell:
+    """Rings when something may have become deliverable: a message came, or an acknowledgement made room."""
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition()
+        self._rings = 0
+
+    @property
+    def rings(self) -> int:
+        return self._rings
+
+    def ring(self) -> None:
+        with self._condition:
+            self._rings += 1
+            self._condition.notify_all()
+
+    def wait(self, heard: int, timeout_s: float) -> None:
+        with self._condition:
+            self._condition.wait_for(lambda: self._rings != heard, timeout_s)
+
+
+_bell = _Bell()
+_consumers: Counter[str] = Counter()
+_counting = threading.Lock()
+
+
+class Channel(memory.Channel):  # type: ignore[misc] # kombu has no types
+    """A channel that counts the consumers of each queue and rings the bell."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._consuming: dict[str, str] = {}
+        super().__init__(*args, **kwargs)
+
+    def _put(self, queue: str, message: Any, **kwargs: Any) -> None:
+        super()._put(queue, message, **kwargs)
+        _bell.ring()
+
+    def basic_ack(self, *args: Any, **kwargs: Any) -> None:
+        super().basic_ack(*args, **kwargs)
+        _bell.ring()
+
+    def basic_consume(self, queue: str, no_ack: bool, callback: Any, consumer_tag: str, **kwargs: Any) -> Any:
+        with _counting:
+            self._consuming[consumer_tag] = queue
+            _consumers[queue] += 1
+        answer = super().basic_consume(queue, no_ack, callback, consumer_tag, **kwargs)
+        _bell.ring()
+        return answer
+
+    def basic_cancel(self, consumer_tag: str) -> Any:
+        self._uncount(consumer_tag)
+        return super().basic_cancel(consumer_tag)
+
+    def close(self) -> None:
+        for tag in list(self._consuming):
+            self._uncount(tag)
+        super().close()
+
+    def _uncount(self, tag: str) -> None:
+        with _counting:
+            queue = self._consuming.pop(tag, None)
+            if queue is not None:
+                _consumers[queue] -= 1
+
+
+class Transport(memory.Transport):  # type: ignore[misc] # kombu has no types
+    """`broker_transport = "chainfaas.broker.memory:Transport"`."""
+
+    Channel = Channel
+
+    def drain_events(self, connection: Any, timeout: float | None = None) -> None:
+        """Deliver one message, waiting at most `timeout` seconds for it (None: for ever)."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            heard = _bell.rings
+            try:
+                self.cycle.get(self._deliver, timeout=timeout)
+                return
+            except Empty:
+                left = LONGEST_NAP_S if end is None else min(LONGEST_NAP_S, end - time.monotonic())
+                if left <= 0:
+                    raise TimeoutError from None
+                _bell.wait(heard, left)
+
+
+class MemoryBroker:
+    """Provisioning on the memory transport. Messages die with the process: the job's row is the outbox."""
+
+    durable = False
+    remote = False
+
+    def enrol(self, machine: str) -> Credentials:
+        exchange = Exchange(topology.upstream(machine), type="topic", durable=False)
+        with current_app.connection_for_write() as connection:
+            channel = connection.default_channel
+            for queue in (
+                Queue(topology.task_queue(machine)),
+                Queue(topology.control_queue(machine)),
+                Queue(topology.inbox(machine), exchange, routing_key=topology.RESULT_KEY),
+            ):
+                queue.bind(channel).declare()
+        return Credentials(
+            "memory://",
+            topology.task_queue(machine),
+            topology.control_queue(machine),
+            topology.upstream(machine),
+        )
+
+    def remove(self, machine: str) -> None:
+        with current_app.connection_for_write() as connection:
+            for name in (topology.task_queue, topology.control_queue, topology.inbox):
+                connection.default_channel.queue_delete(name(machine))
+
+    def connected(self) -> set[str]:
+        prefix = topology.task_queue("")
+        with _counting:
+            return {
+                queue.removeprefix(prefix)
+                for queue, n in _consumers.items()
+                if n and queue.startswith(prefix)
+            }

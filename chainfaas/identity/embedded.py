@@ -1,0 +1,174 @@
+"""The platform's own certificate authority: a root for each organisation, in a folder with mode 0700."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID, ObjectIdentifier
+
+from chaincode.identity import Identity
+from chainfaas.errors import BadInput
+from chainfaas.identity import PLATFORM, PROVIDERS
+
+ATTRIBUTES = ObjectIdentifier("1.2.3.4.5.6.7.8.1")
+"""Fabric CA's extension: raw JSON `{"attrs": {…}}`, without an ASN.1 wrapper."""
+
+ROOT_DAYS = 3650
+LEAF_DAYS = 825
+LARGEST_CSR = 8192  # characters
+
+
+class EmbeddedAuthority:
+    """Our own CA. The roots are made at first use and kept; so is the controller's key."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._roots = {msp: self._root(msp) for msp in (PLATFORM, PROVIDERS)}
+
+    def roots(self) -> dict[str, str]:
+        return {msp: _pem(certificate) for msp, (certificate, _) in self._roots.items()}
+
+    def controller(self) -> Identity:
+        stem = "controller"
+        if not self._path(stem, "certificate").exists():
+            key = self._key(stem)
+            certificate = self._leaf(PLATFORM, key.public_key(), stem, {"chainfaas.role": "controller"})
+            _write(self._path(stem, "certificate"), _pem(certificate).encode())
+        return Identity.load(
+            PLATFORM, self._path(stem, "certificate").read_text(), self._path(stem, "key").read_text()
+        )
+
+    def sign_machine(self, csr: str, *, machine: str, user: str) -> str:
+        attributes = {"chainfaas.role": "machine", "chainfaas.user": user}
+        return _pem(self._leaf(PROVIDERS, _public_key(csr), machine, attributes))
+
+    def _root(self, msp: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+        key, path = self._key(msp), self._path(msp, "certificate")
+        if not path.exists():
+            name = _name(f"{msp} root", msp)
+            _write(
+                path, _pem(_sign(name, name, key.public_key(), key, days=ROOT_DAYS, authority=True)).encode()
+            )
+        return x509.load_pem_x509_certificate(path.read_bytes()), key
+
+    def _leaf(
+        self, msp: str, public_key: ec.EllipticCurvePublicKey, name: str, attributes: dict[str, str]
+    ) -> x509.Certificate:
+        root, key = self._roots[msp]
+        return _sign(_name(name, msp), root.subject, public_key, key, days=LEAF_DAYS, attributes=attributes)
+
+    def _key(self, stem: str) -> ec.EllipticCurvePrivateKey:
+        path = self._path(stem, "key")
+        if not path.exists():
+            _write(path, private_pem(ec.generate_private_key(ec.SECP256R1())).encode())
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey)  # noqa: S101 - we wrote it
+        return key
+
+    def _path(self, stem: str, what: str) -> Path:
+        return self._folder / f"{stem}.{what}.pem"
+
+
+def private_pem(key: ec.EllipticCurvePrivateKey) -> str:
+    """A private key as PKCS #8 PEM, not encrypted: its file's mode protects it."""
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+
+
+def request(key: ec.EllipticCurvePrivateKey, name: str) -> str:
+    """A certificate request (PEM) for one's own key; the authority decides what the certificate says."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    csr = x509.CertificateSigningRequestBuilder().subject_name(subject).sign(key, hashes.SHA256())
+    return csr.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _public_key(csr: str) -> ec.EllipticCurvePublicKey:
+    """The key that a request proves to hold. Its names are ignored: they are the authority's to give."""
+    if len(csr) > LARGEST_CSR:
+        raise BadInput("the CSR is too long")
+    try:
+        request = x509.load_pem_x509_csr(csr.encode())
+        key, valid = request.public_key(), request.is_signature_valid
+    except (ValueError, UnsupportedAlgorithm, InvalidSignature) as error:
+        raise BadInput("this is no certificate request (PEM)") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise BadInput("the CSR's key must be ECDSA on P-256")
+    if not valid:
+        raise BadInput("the CSR is not signed by its own key")
+    return key
+
+
+def _sign(
+    subject: x509.Name,
+    issuer: x509.Name,
+    public_key: ec.EllipticCurvePublicKey,
+    key: ec.EllipticCurvePrivateKey,
+    *,
+    days: int,
+    authority: bool = False,
+    attributes: dict[str, str] | None = None,
+) -> x509.Certificate:
+    now = datetime.now(UTC)
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))  # clocks differ a little
+        .not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
+        .add_extension(_usage(authority), critical=True)
+    )
+    if attributes:
+        value = json.dumps({"attrs": attributes}, sort_keys=True).encode()
+        builder = builder.add_extension(x509.UnrecognizedExtension(ATTRIBUTES, value), critical=False)
+    return builder.sign(key, hashes.SHA256())
+
+
+def _usage(authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not authority,
+        key_cert_sign=authority,
+        crl_sign=authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _name(common: str, organisation: str) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organisation),
+            x509.NameAttribute(NameOID.COMMON_NAME, common),
+        ]
+    )
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Whole or not at all, readable by us alone."""
+    temporary = path.with_suffix(f".{os.getpid()}.new")
+    with os.fdopen(os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)

@@ -1,0 +1,48 @@
+"""Bodies of the controller's Celery tasks. Each may run twice."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import structlog
+from celery import Task, shared_task
+
+from chainfaas.errors import LedgerAway, NoFunds, NoProviderReady
+from chainfaas.jobs import lifecycle, recovery
+from chainfaas.models import Job
+from tasks import messages, names
+
+log = structlog.get_logger()
+
+
+@shared_task(name=names.RECORD_RESULT, bind=True, max_retries=20)
+def record_result(self: Task, machine: str, seen_ms: float, text: str) -> str | None:
+    """The job that this report ended, or None: it started, or the report is a repeat, stale or another's.
+    `seen_ms` is when the ingress had it, in milliseconds since 1970."""
+    report = messages.load_report(text)
+    seen = datetime.fromtimestamp(seen_ms / 1000, UTC)
+    if isinstance(report, messages.Started):
+        lifecycle.started(machine, report, seen)
+        return None
+    try:
+        return lifecycle.finished(machine, report, seen, patient=self.request.retries < 20)
+    except lifecycle.ResultBeforeStart as error:
+        raise self.retry(exc=error, countdown=0.05) from error
+
+
+@shared_task(name=names.CONFIRM_RECEIVED, throws=(LedgerAway,))
+def confirm_received(job: str) -> None:
+    """Confirm and pay an ended job. If the ledger is away, the sweeper asks again."""
+    lifecycle.settle(Job.objects.get(id=job))
+
+
+@shared_task(name=names.PLACE, throws=(NoProviderReady, NoFunds, LedgerAway))
+def place(job: str) -> None:
+    """Find a machine. If there is none now, the job stays submitted and the sweeper asks again."""
+    lifecycle.place(Job.objects.get(id=job))
+
+
+@shared_task(name=names.SWEEP)
+def sweep() -> None:
+    """Take up what was left half-way."""
+    recovery.sweep()

@@ -1,0 +1,103 @@
+"""Gathers calls from many threads into one transaction.
+
+One transaction of a kind is in flight; while it is, the calls that come are gathered and go out together in
+the next. So a quiet ledger answers at once, a busy one is batched by its own pace, and two debits of one
+account never race.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from chaincode.errors import Conflict, ContractError
+from chainfaas.errors import ChainFaaSError
+
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+
+
+class _Call(Generic[Item, Answer]):
+    def __init__(self, item: Item) -> None:
+        self.item = item
+        self.done = False
+        self.answer: Answer | None = None
+        self.error: Exception | None = None
+
+    def finish(self, answer: Answer | None, error: Exception | None) -> None:
+        self.answer, self.error, self.done = answer, error, True
+
+    def result(self) -> Answer:
+        if self.error is not None:
+            raise self.error
+        assert self.answer is not None  # noqa: S101 - finish() was called
+        return self.answer
+
+
+class Batches(Generic[Item, Answer]):
+    """`send` makes one transaction of several items and gives each item's answer, in order.
+
+    `key` names what may stand only once in a batch (the job). A batch that is refused whole is split into
+    singles, so that a bad item harms nobody else.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[list[Item]], list[Answer]],
+        *,
+        key: Callable[[Item], str],
+        size: int,
+        wait_ms: float,
+    ) -> None:
+        self._send, self._key, self._size, self._wait_s = send, key, size, wait_ms / 1000
+        self._waiting: deque[_Call[Item, Answer]] = deque()
+        self._lock = threading.Lock()
+        self._turn = threading.Lock()
+
+    def call(self, item: Item) -> Answer:
+        """The item's answer, once the transaction that carried it is committed."""
+        mine: _Call[Item, Answer] = _Call(item)
+        with self._lock:
+            self._waiting.append(mine)
+            company = len(self._waiting) > 1
+        while not mine.done:
+            with self._turn:
+                if mine.done:  # whoever had the turn before took ours along
+                    break
+                if company:
+                    time.sleep(self._wait_s)
+                self._run(self._take())
+        return mine.result()
+
+    def _take(self) -> list[_Call[Item, Answer]]:
+        batch: dict[str, _Call[Item, Answer]] = {}
+        later = []
+        with self._lock:
+            while self._waiting and len(batch) < self._size:
+                call = self._waiting.popleft()
+                if self._key(call.item) in batch:
+                    later.append(call)
+                else:
+                    batch[self._key(call.item)] = call
+            self._waiting.extendleft(reversed(later))
+        return list(batch.values())
+
+    def _run(self, calls: list[_Call[Item, Answer]]) -> None:
+        try:
+            answers = self._send([call.item for call in calls])
+        except (Conflict, ContractError, ChainFaaSError) as error:
+            if len(calls) == 1:
+                calls[0].finish(None, error)
+                return
+            for call in calls:
+                self._run([call])
+            return
+        except BaseException as error:
+            for call in calls:
+                call.finish(None, RuntimeError(f"the batch broke: {error!r}"))
+            raise
+        for call, answer in zip(calls, answers, strict=True):
+            call.finish(answer, None)

@@ -1,0 +1,214 @@
+"""What the ledger does for a job: hold, reassign, confirm and pay, or free the hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+
+from chaincode.errors import ContractError
+from chainfaas.errors import ChainFaaSError, LedgerAway, NoFunds
+from chainfaas.ledger import accounts
+from chainfaas.ledger.batches import Batches
+from chainfaas.ledger.connection import evaluate, transact
+from chainfaas.models import Job, State
+
+REPEATED = ("EXISTS", "ALREADY_DONE")
+"""The ledger has this from us already: a repeat after a crash, and as good as the first time."""
+
+
+class Tombstone(ChainFaaSError):
+    """The job was released before its hold came: it must not run."""
+
+
+class NoReceipt(ChainFaaSError):
+    """The machine's receipt is missing or does not hold; its own word on the ledger is awaited."""
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """How a job's hold was closed."""
+
+    tx_id: str
+    cost: int  #: micro-units, 0 if freed
+    billed_ms: int
+
+
+@dataclass(frozen=True)
+class _Answer:
+    tx_id: str
+    ok: bool
+    code: str | None
+    detail: str
+    cost: int = 0
+    billed_ms: int = 0
+
+
+def create(job: Job) -> str:
+    """Hold the job's largest cost on the developer's account; the transaction's id.
+    Raises NoFunds, or Tombstone."""
+    answer = _creates().call(
+        {
+            "job": job.key,
+            "developer": str(job.developer_id),
+            "function": job.function_name,
+            "memory_mb": job.memory_mb,
+            "timeout_ms": job.timeout_ms,
+            "max_rate": job.max_rate,
+            "machine": job.machine_id,
+            "rate": job.rate,
+        }
+    )
+    if answer.code == "INSUFFICIENT_FUNDS":
+        raise NoFunds
+    if answer.code == "ALREADY_DONE":
+        raise Tombstone
+    return _expect(answer).tx_id
+
+
+def reassign(job: Job) -> str:
+    """Give the job's next attempt to its new machine; the transaction's id."""
+    document = {"job": job.key, "attempt": job.attempt, "machine": job.machine_id, "rate": job.rate}
+    try:
+        return transact("monitoring", "reassign", document)[1].tx_id
+    except ContractError as error:
+        if error.code in REPEATED:
+            return ""
+        raise LedgerAway(f"The ledger did not reassign the job: {error}") from error
+
+
+def finish(job: Job) -> Settlement:
+    """Confirm what was received and pay it, by the machine's receipt. Raises NoReceipt."""
+    if not job.signature:
+        raise NoReceipt
+    receipt = {
+        "run_ms": job.run_ms,
+        "exit_code": job.exit_code,
+        "result_sha256": job.result_sha256,
+        "signature": job.signature,
+    }
+    answer = _finishes().call({**_confirmation(job), "receipt": receipt})
+    if answer.code == "BAD_RECEIPT":
+        raise NoReceipt(answer.detail)
+    answer = _expect(answer)
+    return Settlement(answer.tx_id, answer.cost, answer.billed_ms)
+
+
+def confirm(job: Job) -> str:
+    """Confirm what was received, without a receipt; the transaction's id."""
+    result, commit = transact("monitoring", "confirm", {"items": [_confirmation(job)]})
+    return _expect(_answers(result, commit.tx_id)[0]).tx_id
+
+
+def settle(job: Job) -> Settlement | None:
+    """Pay a confirmed job by the machine's own time on the ledger, or tell how it was paid already.
+    None while the machine's time is not there."""
+    record = read(job.key)
+    if record is None:
+        return None
+    if record["payment_done"]:
+        return Settlement("", record["cost"] or 0, record.get("billed_ms") or 0)
+    if record["time_ms"] is None:
+        return None
+    try:
+        result, commit = transact("monitoring", "settle", {"job": job.key})
+    except ContractError as error:
+        if error.code in REPEATED:
+            return settle(job)
+        if error.code == "NOT_FOUND":
+            return None
+        raise
+    return Settlement(commit.tx_id, result["cost"], result["billed_ms"])
+
+
+def release(job: Job, why: str) -> Settlement:
+    """Free the hold: nobody pays. Where it was paid meanwhile, how."""
+    try:
+        _, commit = transact("monitoring", "release", {"job": job.key, "why": why})
+    except ContractError as error:
+        record = read(job.key) if error.code in REPEATED else None
+        if record is None and error.code not in REPEATED:
+            raise
+        return Settlement("", (record or {}).get("cost") or 0, (record or {}).get("billed_ms") or 0)
+    return Settlement(commit.tx_id, 0, 0)
+
+
+def read(job: str) -> dict[str, Any] | None:
+    """The monitoring record, or None where the ledger does not have the job."""
+    try:
+        record: dict[str, Any] = evaluate("monitoring", "read", {"job": job})
+    except ContractError as error:
+        if error.code == "NOT_FOUND":
+            return None
+        raise
+    return record
+
+
+def history(job: str) -> list[dict[str, Any]]:
+    """Each change of the record in commit order: {tx_id, block, at, value}."""
+    try:
+        changes: list[dict[str, Any]] = evaluate("monitoring", "history", {"job": job})
+    except ContractError as error:
+        if error.code == "NOT_FOUND":
+            return []
+        raise
+    return changes
+
+
+def _confirmation(job: Job) -> dict[str, Any]:
+    return {
+        "job": job.key,
+        "attempt": job.attempt,
+        "wall_ms": job.wall_ms or 0,
+        "outcome": State(job.state).value,
+    }
+
+
+@cache
+def _creates() -> Batches[dict[str, Any], _Answer]:
+    return Batches(_send_creates, key=_job, size=settings.BATCH_SIZE, wait_ms=settings.BATCH_WAIT_MS)
+
+
+@cache
+def _finishes() -> Batches[dict[str, Any], _Answer]:
+    return Batches(_send_finishes, key=_job, size=settings.BATCH_SIZE, wait_ms=settings.BATCH_WAIT_MS)
+
+
+def _job(item: dict[str, Any]) -> str:
+    return str(item["job"])
+
+
+def _send_creates(items: list[dict[str, Any]]) -> list[_Answer]:
+    # A debit folds the credits that came since: a rich account must not be refused for its base alone.
+    developers = sorted({item["developer"] for item in items})
+    with accounts.debits(developers):
+        credits = {name: accounts.credits(name) for name in developers}
+        result, commit = transact("monitoring", "create", {"items": items, "credits": credits})
+    return _answers(result, commit.tx_id)
+
+
+def _send_finishes(items: list[dict[str, Any]]) -> list[_Answer]:
+    result, commit = transact("monitoring", "finish", {"items": items})
+    return _answers(result, commit.tx_id)
+
+
+def _answers(result: list[dict[str, Any]], tx_id: str) -> list[_Answer]:
+    return [
+        _Answer(
+            tx_id=tx_id,
+            ok=row["ok"],
+            code=row.get("code"),
+            detail=row.get("detail") or "",
+            cost=row.get("cost") or 0,
+            billed_ms=row.get("billed_ms") or 0,
+        )
+        for row in result
+    ]
+
+
+def _expect(answer: _Answer) -> _Answer:
+    if answer.ok or answer.code in REPEATED:
+        return answer
+    raise LedgerAway(f"The ledger refused it: {answer.code} {answer.detail}")
