@@ -29,7 +29,7 @@ class Enrolment:
 
 
 def enrol(owner: User, csr: str, **fields: Any) -> Enrolment:
-    """Enrol a machine that is somewhere else. Raises HostedHere where the broker cannot be reached from there."""
+    """Enrol a machine that is somewhere else. Raises HostedHere where it could not reach the broker."""
     if not broker.connect(settings.BROKER_URL).remote:
         raise HostedHere
     return host(owner, csr, **fields)

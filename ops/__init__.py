@@ -1,0 +1,1 @@
+"""Starts the platform: everything in one process (embedded.py), and the demo."""

@@ -1,4 +1,4 @@
-"""Jobs: one call of a function each. The row is the truth about the job; the ledger is the truth about money."""
+"""Jobs: one call of a function each. The row is the truth about the job, the ledger about the money."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ class Job(Terms):
     def timings(self) -> dict[str, float | None]:
         """T_prc, T_prv, T_cmp, T_rsp and T_bil in milliseconds, each from one machine's clock.
 
-        prc, prv, rsp and bil are the controller's; cmp is the machine's. What the machine spent between having
-        the task and starting it (its own clock) is taken off prv to get prc.
+        prc, prv, rsp and bil are the controller's; cmp is the machine's. What the machine spent between
+        having the task and starting it (its own clock) is taken off prv to get prc.
         """
         prv = _ms(self.created_at, self.started_at)
         prc = None if prv is None or self.prepared_ms is None else max(0.0, prv - self.prepared_ms)
