@@ -1,0 +1,130 @@
+"""`ledger`: what stands on the two ledgers, for everybody to check; and test money."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from typing import Any
+
+import click
+
+from chainfaas.cli import output
+from chainfaas.cli.client import part
+from chainfaas.cli.verbs import Amount, Command, Group, Session, limit_option, pass_session
+
+JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+@click.group(
+    cls=Group,
+    examples=("chainfaas ledger balance", "chainfaas ledger deposit 1,000,000", "chainfaas ledger verify"),
+)
+def ledger() -> None:
+    """Balances, what is recorded of a job, and whether the chain is sound."""
+
+
+@ledger.command(cls=Command, examples=("chainfaas ledger balance", "chainfaas ledger balance pete --json"))
+@click.argument("user", required=False)
+@pass_session
+def balance(session: Session, user: str | None) -> None:
+    """Show an account: what is free to spend and what is held for running jobs."""
+    user = user or session.username
+    account = session.server.record("GET", f"/api/v1/ledger/accounts/{part(user)}")
+    if session.as_json:
+        output.dump(account)
+    else:
+        output.facts(
+            {"free": output.money(account.get("free")), "held": output.money(account.get("held"))},
+        )
+
+
+@ledger.command(cls=Command, examples=("chainfaas ledger job 01934d0c-5a1e-7cc3-9a7e-0c2f5be1d0aa",))
+@click.argument("job")
+@pass_session
+def job(session: Session, job: str) -> None:
+    """Show what the ledger says of a job."""
+    record = session.server.record("GET", f"/api/v1/ledger/jobs/{part(job)}")
+    if session.as_json:
+        output.dump(record)
+        return
+    shown = {key: output.text_of(value) for key, value in record.items()}
+    shown["cost"] = output.money(record.get("cost"))
+    shown["time_ms"] = output.duration(record.get("time_ms"))
+    output.facts(shown)
+
+
+@ledger.command(
+    cls=Command,
+    examples=(
+        "chainfaas ledger history",
+        "chainfaas ledger history dora",
+        "chainfaas ledger history 01934d0c-5a1e-7cc3-9a7e-0c2f5be1d0aa",
+    ),
+)
+@click.argument("what", metavar="[JOB|USER]", required=False)
+@limit_option(1000)
+@pass_session
+def history(session: Session, what: str | None, *, limit: int) -> None:
+    """Show every change of a job, or of an account (your own, if you name none), in commit order."""
+    what = what or session.username
+    kind = "jobs" if JOB_ID.fullmatch(what) else "accounts"
+    changes = session.server.pages(f"/api/v1/ledger/{kind}/{part(what)}/history", limit)
+    if session.as_json:
+        output.dump(changes)
+    elif not changes:
+        output.notice(f"the ledger has nothing about {what}")
+    else:
+        output.table(
+            ["BLOCK", "AT", "TRANSACTION", "VALUE"],
+            [
+                [
+                    output.text_of(change.get("block")),
+                    output.text_of(change.get("at")),
+                    output.text_of(change.get("tx_id"))[:16],
+                    output.text_of(change.get("value")),
+                ]
+                for change in changes
+            ],
+        )
+
+
+@ledger.command(cls=Command, examples=("chainfaas ledger verify", "chainfaas ledger verify --json"))
+@pass_session
+def verify(session: Session) -> None:
+    """Have the chain checked from its first block: hashes, signatures, decisions. Exit code 1 if unsound."""
+    found = session.server.record("GET", "/api/v1/ledger/verify")
+    if session.as_json:
+        output.dump(found)
+    else:
+        word, colour = ("verified", "green") if found.get("verified") is True else ("NOT SOUND", "red")
+        click.echo(f"{output.coloured(word, colour)}, height {output.text_of(found.get('height'))}")
+    if found.get("verified") is not True:
+        click.get_current_context().exit(1)
+
+
+@ledger.command(cls=Command, examples=("chainfaas ledger deposit 1,000,000",))
+@click.argument("amount", type=Amount())
+@pass_session
+def deposit(session: Session, amount: int) -> None:
+    """Put test money into your account, in micro-units."""
+    _move(session, "deposits", "deposited", amount)
+
+
+@ledger.command(cls=Command, examples=("chainfaas ledger withdraw 50,000",))
+@click.argument("amount", type=Amount())
+@pass_session
+def withdraw(session: Session, amount: int) -> None:
+    """Take money out of your account, in micro-units."""
+    _move(session, "withdrawals", "withdrew", amount)
+
+
+def _move(session: Session, path: str, done: str, amount: int) -> None:
+    answer: dict[str, Any] = session.server.record(
+        "POST", f"/api/v1/{path}", {"amount": amount}, headers={"Idempotency-Key": uuid.uuid4().hex}
+    )
+    if session.as_json:
+        output.dump(answer)
+        return
+    free = answer.get("free", answer.get("balance"))
+    now = f"; now {output.money(free)} free" if isinstance(free, int) else ""
+    click.echo(f"{done} {output.money(amount)}{now}")
