@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import httpx
 
 TIMEOUT_S = 60
-PAUSES_S = (0.2, 0.8)
+PAUSES_S = (0.1, 0.4)
 """How long to wait before a request that may be repeated is sent again after its connection broke."""
 
 REPEATABLE = frozenset({"GET", "PUT", "DELETE"})
@@ -161,11 +161,13 @@ class Server:
         if not isinstance(document, dict) or "title" not in document:
             message = f"{self.url} answered {status} {response.reason_phrase} and no reason"
             return Problem(message, _again(response), status=status, job=job)
+        slug = str(document.get("type", "")).rpartition("/")[2]
         message = _sentence(document)
+        if slug == "still-running":  # nobody's fault, and asking again would be another job
+            return Problem(message, status=status, slug=slug, job=job)
         fault = document.get("fault")
         if fault and fault != "caller":
             message += f" (the {fault}'s fault)"
-        slug = str(document.get("type", "")).rpartition("/")[2]
         return Problem(message, self._login(status), _again(response), status=status, slug=slug, job=job)
 
     def _once(self, request: httpx.Request) -> httpx.Response:

@@ -171,7 +171,7 @@ def _state(function: output.Record) -> str:
     for key in ("state", "status"):
         if key in function:
             return output.text_of(function[key])
-    for key, yes, no in (("started", "started", "stopped"), ("stopped", "stopped", "started")):
+    for key, yes, no in (("active", "started", "stopped"), ("stopped", "stopped", "started")):
         if key in function:
             return yes if function[key] else no
     return "-"

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 PATIENCE_S = 1000
 """The server answers after at most the function's time limit and a while: no answer by then is none."""
 
+FINAL = frozenset({"job-lost", "no-runtime"})
+"""Problems that waiting does not cure: the same key finds the same lost job, and no machine grows Docker."""
+
 MARGIN_S = 30
 """How much longer than --wait the server may take to say that the job still runs."""
 
@@ -99,13 +102,19 @@ def _call(
     server: Server, path: str, body: bytes, *, headers: dict[str, str], timeout: float, retry_for: float
 ) -> httpx.Response:
     until = time.monotonic() + retry_for
+    said = ""
     try:
         while True:
             response = server.send("POST", path, content=body, headers=headers, timeout=timeout)
             pause = retry_after(response) if response.status_code == 503 else None
             if pause is None or time.monotonic() + pause > until:
                 break
-            output.notice(f"{server.problem(response).message}; trying again in {pause:.0f} s")
+            busy = server.problem(response)
+            if isinstance(busy, Problem) and busy.slug in FINAL:
+                break
+            if busy.message != said:
+                said = busy.message
+                output.notice(f"{said} Trying again for up to {retry_for:g} s.")
             time.sleep(pause)
     except KeyboardInterrupt:
         click.echo(err=True)

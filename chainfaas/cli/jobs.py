@@ -11,7 +11,7 @@ import click
 
 from chainfaas.cli import output
 from chainfaas.cli.client import part
-from chainfaas.cli.errors import Failure
+from chainfaas.cli.errors import Failure, Problem
 from chainfaas.cli.invoke import as_text, write
 from chainfaas.cli.verbs import Command, Session, limit_option, pass_session
 
@@ -54,9 +54,11 @@ def jobs(
         _await(session, path, wait)
     if result:
         response = session.server.send("GET", f"{path}/result", headers={"Accept": "*/*"})
-        session.server.check(response)
-        if response.status_code == 202:
-            raise Failure(f"job {job} has no result yet", f"`chainfaas jobs {job} --wait 60 --result` waits.")
+        if not response.is_success:
+            problem = session.server.problem(response)
+            if isinstance(problem, Problem) and problem.slug == "not-ready":
+                problem.hints = [f"`chainfaas jobs {job} --wait 60 --result` waits for it."]
+            raise problem
         if session.as_json:
             output.dump({"job": job, **as_text(response.content)})
         else:

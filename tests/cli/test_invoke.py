@@ -106,7 +106,7 @@ def test_a_busy_platform_is_asked_again(dora: Run, server: FakeServer) -> None:
     ran = dora("invoke", "example")
 
     assert (ran.code, ran.raw) == (0, b"done")
-    assert ran.err.count("No machine is free: All are busy.") == 2
+    assert ran.err.count("No machine is free: All are busy.") == 1
 
 
 def test_but_not_longer_than_asked_for(dora: Run, server: FakeServer) -> None:
@@ -128,6 +128,14 @@ def test_retry_for_nothing_is_one_call(dora: Run, server: FakeServer) -> None:
 
 def test_a_503_without_a_time_is_final(dora: Run, server: FakeServer) -> None:
     server.script("POST", EXAMPLE, problem(503, "no-runtime", "No machine runs containers", "Connect one."))
+
+    assert dora("invoke", "example").code == 1
+    assert len(server.asked("POST", EXAMPLE)) == 1
+
+
+@pytest.mark.parametrize("slug", ["job-lost", "no-runtime"])
+def test_what_waiting_does_not_cure_is_final(dora: Run, server: FakeServer, slug: str) -> None:
+    server.script("POST", EXAMPLE, problem(503, slug, "Sorry", "It is so.", "provider", Retry_After="0"))
 
     assert dora("invoke", "example").code == 1
     assert len(server.asked("POST", EXAMPLE)) == 1
@@ -173,7 +181,8 @@ def test_json_wraps_the_result(dora: Run) -> None:
 
 
 def test_what_still_runs_is_said_with_how_to_fetch_it(dora: Run, server: FakeServer) -> None:
-    answer = problem(504, "still-running", "Still running", "It goes on.", "caller", ChainFaaS_Job_Id=JOB)
+    headers = {"ChainFaaS_Job_Id": JOB, "Retry_After": "5"}
+    answer = problem(504, "still-running", "Still running", "It goes on.", "platform", **headers)
     server.script("POST", EXAMPLE, answer)
 
     ran = dora("invoke", "example")
@@ -182,6 +191,8 @@ def test_what_still_runs_is_said_with_how_to_fetch_it(dora: Run, server: FakeSer
     assert f"chainfaas jobs {JOB}" in ran.err
     assert f"chainfaas logs {JOB}" in ran.err
     assert "--result" in ran.err
+    assert "fault" not in ran.err
+    assert "Try again" not in ran.err
 
 
 def test_a_failed_function_leaves_stdout_empty(dora: Run, server: FakeServer) -> None:

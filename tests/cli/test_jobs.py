@@ -84,11 +84,14 @@ def test_wait_has_an_end_itself(dora: Run, server: FakeServer) -> None:
 
 def test_a_result_that_is_not_there_yet_is_a_failure(dora: Run, server: FakeServer) -> None:
     job = server.make_job(state="running")
-    server.script("GET", f"/api/v1/jobs/{job}/result", Answer(202, {"state": "running"}))
+    server.script(
+        "GET", f"/api/v1/jobs/{job}/result", problem(409, "not-ready", "Not ready", "It has not ended.")
+    )
 
     ran = dora("jobs", job, "--result")
 
     assert (ran.code, ran.out) == (1, "")
+    assert "--wait" in ran.err
 
 
 @pytest.mark.parametrize("arguments", [["--result"], ["--wait", "3"], ["--limit", "0"], ["..", "--result"]])
