@@ -6,13 +6,12 @@ One app serves all: a second app's worker in one process receives tasks and neve
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 from celery import Celery
 from celery.beat import EmbeddedService
-from celery.signals import worker_ready
 
 from tasks import topology
+from worker.provider import Worker
 
 START_S = 30
 
@@ -21,37 +20,29 @@ class QueueWorker:
     """A Celery worker of one of the controller's own queues."""
 
     def __init__(self, app: Celery, queue: str, threads: int) -> None:
-        self._hostname = f"{queue.replace('.', '-')}@cf"
-        self._ready = threading.Event()
-        self._worker = app.Worker(
+        self._name = f"{queue.replace('.', '-')}@cf"
+        self._worker = Worker(
+            app=app,
+            hostname=self._name,
             queues=[queue],
             pool="threads",
             concurrency=threads,
-            hostname=self._hostname,
+            task_events=False,
             without_gossip=True,
             without_mingle=True,
             without_heartbeat=True,
-            task_events=False,
-            quiet=True,
-            loglevel="WARNING",
         )
-        self._thread = threading.Thread(target=self._worker.start, name=self._hostname, daemon=True)
+        self._thread = threading.Thread(target=self._worker.start, name=self._name, daemon=True)
 
     def start(self) -> None:
         """Return when it consumes its queue. Workers are started one after another: Celery's start-up is not
         made for two at once."""
-        worker_ready.connect(self._on_ready)
         self._thread.start()
-        if not self._ready.wait(START_S):
-            raise RuntimeError(f"the worker of {self._hostname} did not start within {START_S} s")
-        worker_ready.disconnect(self._on_ready)
+        if not self._worker.ready.wait(START_S):
+            raise RuntimeError(f"the worker {self._name} did not start within {START_S} s")
 
     def join(self, timeout_s: float) -> None:
         self._thread.join(timeout_s)
-
-    def _on_ready(self, sender: Any, **_: Any) -> None:
-        if sender.hostname == self._hostname:
-            self._ready.set()
 
 
 class Controller:

@@ -22,6 +22,7 @@ from ops import logs
 
 if TYPE_CHECKING:
     from celery import Celery
+
     from worker.provider import Provider
 
 DRAIN_S = 5.0
@@ -79,9 +80,8 @@ def _run(arguments: argparse.Namespace, data: Path, listener: socket.socket) -> 
 
 
 def _providers(arguments: argparse.Namespace, data: Path, app: Celery) -> list[Provider]:
-    from worker.provider import Provider
-
     from ops import hosting
+    from worker.provider import Provider
 
     if not arguments.providers:
         return []

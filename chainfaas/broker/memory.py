@@ -91,6 +91,7 @@ class Transport(memory.Transport):  # type: ignore[misc] # kombu has no types
     """`broker_transport = "chainfaas.broker.memory:Transport"`."""
 
     Channel = Channel
+    default_connection_params: dict[str, Any] = {}  # noqa: RUF012 - it has no host, so none is missing
 
     def drain_events(self, connection: Any, timeout: float | None = None) -> None:
         """Deliver one message, waiting at most `timeout` seconds for it (None: for ever)."""

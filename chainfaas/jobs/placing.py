@@ -41,7 +41,7 @@ def _nobody(job: Job, connected: set[str]) -> NoProviderReady:
         return NoRuntime()
     if not [machine for machine in candidates.fitting(job) if machine.id in connected]:
         return NoProviderReady(
-            f"No connected machine has {job.memory_mb} MiB, {job.cpus:g} cpus and a rate up to {job.max_rate}."
+            f"No connected machine fits: {job.memory_mb} MiB, {job.cpus:g} cpus, rate up to {job.max_rate}."
         )
     return NoProviderReady("Every machine's queue is full. Nothing was billed; call again in a moment.")
 

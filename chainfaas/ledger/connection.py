@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from chaincode.client import Commit, Ledger, NetworkConfig
 from django.conf import settings
 
 from chaincode import client
+from chaincode.client import Commit, Ledger, NetworkConfig
 from chaincode.errors import ContractError, LedgerError
 from chainfaas import identity
 from chainfaas.errors import LedgerAway

@@ -37,8 +37,8 @@ class Machine(models.Model):
     containers = models.BooleanField(default=True)  # False: runs the bundled functions only
     paused = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=timezone.now)
-    last_seen = models.DateTimeField(null=True)  # when the broker last had it connected
-    left_at = models.DateTimeField(null=True)
+    last_seen = models.DateTimeField(null=True, blank=True)  # when the broker last had it connected
+    left_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         db_table = "machine"
