@@ -1,0 +1,1 @@
+"""The ledgers that `chaincode.client.connect` can open."""

@@ -1,0 +1,139 @@
+"""The embedded ledger: an identity's view of a file that this process has open.
+
+It runs the same contracts as Fabric, with the same rules for reads, writes and conflicts, and keeps every
+transaction signed by its creator's own key. It is one peer, whose operator must be trusted not to take back
+blocks.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from chaincode import canonical, client
+from chaincode.blocks import (
+    Block,
+    Commit,
+    Creator,
+    Envelope,
+    NetworkConfig,
+    Proposal,
+    Transaction,
+    Verification,
+)
+from chaincode.errors import Code, ContractError, Refused
+from chaincode.ledgers.engine import Engine, now
+
+if TYPE_CHECKING:
+    from chaincode.identity import Identity
+
+LARGEST_DOCUMENT = 1024 * 1024
+"""Bytes of a call's document in JSON."""
+
+
+class EmbeddedLedger:
+    """A `chaincode.client.Ledger`."""
+
+    def __init__(self, engine: Engine, path: Path, identity: Identity) -> None:
+        self._engine = engine
+        self._path = path
+        self._identity = identity
+        self._open = True
+
+    def evaluate(self, contract: str, function: str, document: dict[str, Any]) -> Any:
+        proposal = self._propose(contract, function, document)
+        return self._engine.evaluate(proposal, self._identity.sign(proposal.data()))
+
+    def endorse(self, contract: str, function: str, document: dict[str, Any]) -> Envelope:
+        proposal = self._propose(contract, function, document)
+        transaction = self._engine.endorse(proposal, self._identity.sign(proposal.data()))
+        signature = base64.b64encode(self._identity.sign(transaction.signed_data())).decode("ascii")
+        signed = replace(transaction, signature=signature)
+        return Envelope(signed.id, signed.result, signed.text().encode("ascii"))
+
+    def submit(self, envelope: Envelope) -> Commit:
+        try:
+            transaction = Transaction.load(envelope.data.decode("ascii"))
+            return self._engine.submit(transaction)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise Refused("this envelope is not of an embedded ledger") from error
+
+    def status(self, tx_id: str) -> Commit | None:
+        return self._engine.status(tx_id)
+
+    def transact(self, contract: str, function: str, document: dict[str, Any]) -> tuple[Any, Commit]:
+        return client.transact(self, contract, function, document)
+
+    def height(self) -> int:
+        return self._engine.height()
+
+    def blocks(self, start: int, count: int) -> list[Block]:
+        return self._engine.blocks(start, count)
+
+    def transaction(self, tx_id: str) -> tuple[Block, int]:
+        return self._engine.transaction(tx_id)
+
+    def verify(self) -> Verification:
+        return self._engine.verify()
+
+    def close(self) -> None:
+        """Give up this view; the last one closes the file."""
+        if self._open:
+            self._open = False
+            _release(self._path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _propose(self, contract: str, function: str, document: dict[str, Any]) -> Proposal:
+        creator = Creator(self._identity.msp_id, self._identity.certificate)
+        nonce = secrets.token_hex(24)
+        channel = self._engine.config.channel
+        return Proposal(channel, contract, function, _plain(document), nonce, now(), creator)
+
+
+def _plain(document: dict[str, Any]) -> dict[str, Any]:
+    """The document as it looks on the other side of a wire. Raises ContractError for what JSON cannot say."""
+    try:
+        text = canonical.text(document)
+        plain: dict[str, Any] = canonical.parse(text)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ContractError(Code.BAD_ARGUMENT, "the document is not JSON") from error
+    if len(text) > LARGEST_DOCUMENT:
+        raise ContractError(Code.BAD_ARGUMENT, f"the document is over {LARGEST_DOCUMENT} bytes")
+    return plain
+
+
+_engines: dict[Path, tuple[Engine, int]] = {}
+"""The files that this process has open, each with the number of its views."""
+
+_opening = threading.Lock()
+
+
+def open_ledger(name: str, identity: Identity, config: NetworkConfig | None) -> EmbeddedLedger:
+    path = Path(name).resolve()
+    with _opening:
+        engine, views = _engines.get(path, (None, 0))
+        if engine is None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            engine = Engine(path, config)
+        elif config not in (None, engine.config):
+            raise Refused("this ledger was made for another network")
+        _engines[path] = (engine, views + 1)
+    return EmbeddedLedger(engine, path, identity)
+
+
+def _release(path: Path) -> None:
+    with _opening:
+        engine, views = _engines.pop(path)
+        if views > 1:
+            _engines[path] = (engine, views - 1)
+        else:
+            engine.close()

@@ -1,0 +1,162 @@
+"""The embedded ledger's tables in SQLite. All but `blocks` can be rebuilt from the blocks."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from chaincode.blocks import VALID, Block, Commit, Header, Transaction
+from chaincode.stub import Version
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SCHEMA = """
+CREATE TABLE blocks (
+    number INTEGER PRIMARY KEY, previous_hash TEXT NOT NULL, data_hash TEXT NOT NULL, hash TEXT NOT NULL,
+    at TEXT NOT NULL, transactions TEXT NOT NULL
+) STRICT;
+CREATE TABLE positions (
+    tx_id TEXT PRIMARY KEY, block INTEGER NOT NULL, position INTEGER NOT NULL, code TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE state (
+    contract TEXT, key TEXT, value TEXT NOT NULL, block INTEGER NOT NULL, position INTEGER NOT NULL,
+    PRIMARY KEY (contract, key)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE history (
+    contract TEXT, key TEXT, block INTEGER, position INTEGER,
+    tx_id TEXT NOT NULL, at TEXT NOT NULL, value TEXT,
+    PRIMARY KEY (contract, key, block, position)
+) STRICT, WITHOUT ROWID;
+"""
+
+DERIVED = {"positions": "tx_id", "state": "contract, key", "history": "contract, key, block, position"}
+"""The tables that follow from the blocks, each with the order of its rows."""
+
+
+def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
+    """A connection that begins its transactions itself, for use by one thread at a time.
+
+    A commit is on the disk before it is answered: WAL alone would lose the last ones with the power
+    (docs/adr/0006).
+    """
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+    if readonly:
+        connection.execute("PRAGMA query_only = ON")
+    else:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def scratch() -> sqlite3.Connection:
+    """An empty store of the same tables, gone when closed; SQLite spills it to a nameless file."""
+    connection = sqlite3.connect("", isolation_level=None)
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.executescript(SCHEMA)
+    return connection
+
+
+class Store:
+    """The tables over one connection. Transactions are its user's business."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._execute = connection.execute
+
+    # World state.
+
+    def get(self, contract: str, key: str) -> tuple[str, list[int]] | None:
+        """The value and its version: block and position of the transaction that wrote it."""
+        row = self._execute(
+            "SELECT value, block, position FROM state WHERE contract = ? AND key = ?", (contract, key)
+        ).fetchone()
+        return None if row is None else (row[0], [row[1], row[2]])
+
+    def version(self, contract: str, key: str) -> list[int] | None:
+        found = self.get(contract, key)
+        return None if found is None else found[1]
+
+    def range(self, contract: str, start: str, end: str) -> list[tuple[str, str, list[int]]]:
+        rows = self._execute(
+            "SELECT key, value, block, position FROM state"
+            " WHERE contract = ? AND key >= ? AND key < ? ORDER BY key",
+            (contract, start, end),
+        )
+        return [(key, value, [block, position]) for key, value, block, position in rows]
+
+    def history(self, contract: str, key: str) -> Iterator[Version]:
+        rows = self._execute(
+            "SELECT tx_id, at, value FROM history"
+            " WHERE contract = ? AND key = ? ORDER BY block DESC, position DESC",
+            (contract, key),
+        )
+        return (Version(*row) for row in rows)
+
+    # Blocks.
+
+    def commit(self, tx_id: str) -> Commit | None:
+        row = self._execute(
+            "SELECT p.tx_id, p.block, b.at FROM positions p JOIN blocks b ON b.number = p.block"
+            " WHERE p.tx_id = ? AND p.code = ?",
+            (tx_id, VALID),
+        ).fetchone()
+        return None if row is None else Commit(*row)
+
+    def find(self, tx_id: str) -> tuple[int, int] | None:
+        """Block and position."""
+        row: tuple[int, int] | None = self._execute(
+            "SELECT block, position FROM positions WHERE tx_id = ?", (tx_id,)
+        ).fetchone()
+        return row
+
+    def tip(self) -> tuple[int, str]:
+        """The next block's number, and the hash of the last."""
+        row = self._execute("SELECT number, hash FROM blocks ORDER BY number DESC LIMIT 1").fetchone()
+        return row[0] + 1, row[1]
+
+    def height(self) -> int:
+        row = self._execute("SELECT number + 1 FROM blocks ORDER BY number DESC LIMIT 1").fetchone()
+        return 0 if row is None else int(row[0])
+
+    def blocks(self, start: int, count: int) -> Iterator[Block]:
+        for header, digest, body in self.raw_blocks(start, count):
+            transactions = [Transaction.load(line) for line in body.split("\n")]
+            yield Block(**vars(header), hash=digest, transactions=transactions)
+
+    def raw_blocks(self, start: int = 0, count: int = -1) -> Iterator[tuple[Header, str, str]]:
+        """Header, stored hash and stored transactions of block after block; of all for a count of -1."""
+        rows = self._execute(
+            "SELECT number, previous_hash, data_hash, at, hash, transactions FROM blocks WHERE number >= ?"
+            " ORDER BY number LIMIT ?",
+            (start, count),
+        )
+        return ((Header(*row[:4]), row[4], row[5]) for row in rows)
+
+    def write_block(self, header: Header, body: str) -> None:
+        self._execute(
+            "INSERT INTO blocks (number, previous_hash, data_hash, at, hash, transactions)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (*vars(header).values(), header.hash, body),
+        )
+
+    def write_transaction(self, block: int, position: int, transaction: Transaction) -> None:
+        """Note where it stands and, if it is valid, do what it writes."""
+        self._execute(
+            "INSERT INTO positions VALUES (?, ?, ?, ?)",
+            (transaction.id, block, position, transaction.validation_code),
+        )
+        if transaction.validation_code != VALID:
+            return
+        for contract, key, value in transaction.write_set:
+            if value is None:
+                self._execute("DELETE FROM state WHERE contract = ? AND key = ?", (contract, key))
+            else:
+                self._execute(
+                    "INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?, ?)",
+                    (contract, key, value, block, position),
+                )
+            self._execute(
+                "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (contract, key, block, position, transaction.id, transaction.time, value),
+            )
