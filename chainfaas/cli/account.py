@@ -138,7 +138,7 @@ def whoami(session: Session) -> None:
             "free": output.money(me.get("balance")),
             "held": output.money(me.get("held")),
             "server": session.url,
-        }
+        }.items()
     )
 
 

@@ -116,7 +116,7 @@ def describe(session: Session, name: str) -> None:
     for key in ("max_rate", "daily_budget"):
         if function.get(key) is not None:
             shown[key] = output.money(function[key])
-    output.facts(shown)
+    output.facts(shown.items())
 
 
 @click.command(cls=Command, examples=("chainfaas start hello",))

@@ -184,7 +184,7 @@ def _result(session: Session, response: httpx.Response, *, quiet: bool) -> None:
             "cost": output.money(_number(headers.get("ChainFaaS-Cost"))),
         }
         output.notice(
-            "  ".join(f"{name} {value}" for name, value in said.items() if value not in {None, "-"})
+            ", ".join(f"{name} {value}" for name, value in said.items() if value not in {None, "-"})
         )
 
 

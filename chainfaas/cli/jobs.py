@@ -143,30 +143,30 @@ def _show(job: dict[str, Any]) -> None:
             "cost": output.money(job.get("cost")),
             "created": output.text_of(job.get("created_at")),
             "finished": output.text_of(job.get("finished_at")),
-        }
+        }.items()
     )
     _section(
         "timeline",
-        {
-            output.text_of(move.get("state")): output.text_of(move.get("at"))
+        [
+            (output.text_of(move.get("state")), output.text_of(move.get("at")))
             for move in job.get("timeline") or []
-        },
+        ],
     )
     timings = job.get("timings") or {}
     _section(
         "timings",
-        {meaning: output.duration(timings.get(name)) for name, meaning in TIMINGS.items() if name in timings},
+        [(meaning, output.duration(timings[name])) for name, meaning in TIMINGS.items() if name in timings],
     )
     _section(
         "ledger",
-        {
-            name.removesuffix("_tx"): output.text_of(transaction)
+        [
+            (name.removesuffix("_tx"), output.text_of(transaction))
             for name, transaction in (job.get("ledger") or {}).items()
-        },
+        ],
     )
 
 
-def _section(title: str, pairs: dict[str, str]) -> None:
+def _section(title: str, pairs: list[tuple[str, str]]) -> None:
     if pairs:
         click.echo(output.coloured(title, None, bold=True))
         output.facts(pairs, indent="  ")

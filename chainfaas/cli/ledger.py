@@ -34,7 +34,7 @@ def balance(session: Session, user: str | None) -> None:
         output.dump(account)
     else:
         output.facts(
-            {"free": output.money(account.get("free")), "held": output.money(account.get("held"))},
+            [("free", output.money(account.get("free"))), ("held", output.money(account.get("held")))]
         )
 
 
@@ -50,7 +50,7 @@ def job(session: Session, job: str) -> None:
     shown = {key: output.text_of(value) for key, value in record.items()}
     shown["cost"] = output.money(record.get("cost"))
     shown["time_ms"] = output.duration(record.get("time_ms"))
-    output.facts(shown)
+    output.facts(shown.items())
 
 
 @ledger.command(

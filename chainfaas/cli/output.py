@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -98,10 +98,11 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         _row(row, widths)
 
 
-def facts(pairs: Mapping[str, str], indent: str = "") -> None:
+def facts(pairs: Iterable[tuple[str, str]], indent: str = "") -> None:
     """Names and values below each other."""
-    width = max((len(name) for name in pairs), default=0) + 2
-    for name, value in pairs.items():
+    pairs = list(pairs)
+    width = max((len(name) for name, _ in pairs), default=0) + 2
+    for name, value in pairs:
         click.echo(f"{indent}{coloured(f'{name}:', None, bold=True)}{' ' * (width - len(name) - 1)}{value}")
 
 

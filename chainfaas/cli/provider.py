@@ -36,7 +36,7 @@ def provider() -> None:
     ),
 )
 @click.argument("name", required=False)
-@click.option("--cpus", type=click.IntRange(min=1), help="[default: all of this computer's]")
+@click.option("--cpus", type=click.FloatRange(min=0, min_open=True), help="[default: all of this computer's]")
 @click.option("--memory-mb", type=click.IntRange(min=1), help="[default: half of this computer's]")
 @click.option("--slots", type=click.IntRange(min=1), help="Jobs at the same time.  [default: one a cpu]")
 @click.option("--rate", type=Amount(), help="Price per 100 ms at 1024 MiB, in micro-units.")
@@ -46,7 +46,7 @@ def enrol(
     session: Session,
     name: str | None,
     *,
-    cpus: int | None,
+    cpus: float | None,
     memory_mb: int | None,
     slots: int | None,
     rate: int | None,
@@ -57,7 +57,7 @@ def enrol(
     Its key is made here and never leaves; the server signs a certificate for it. Key, certificate and
     what the machine needs to connect are written to one file that only you can read.
     """
-    name = name or socket.gethostname().partition(".")[0]
+    name = name or _host()
     if not NAME.fullmatch(name):
         raise click.UsageError("A machine's name has letters, digits, dots and dashes.")
     target = _file(name)
@@ -71,7 +71,7 @@ def enrol(
         "name": name,
         "cpus": cpus,
         "memory_mb": memory_mb or _half_of_memory_mb(),
-        "slots": slots or cpus,
+        "slots": slots or max(1, int(cpus)),
         "csr": request,
     }
     if rate:
@@ -103,7 +103,7 @@ def status(session: Session, machine: str | None) -> None:
         if session.as_json:
             output.dump(record)
         else:
-            output.facts({key: output.text_of(value) for key, value in record.items()})
+            output.facts((key, output.text_of(value)) for key, value in record.items())
         return
     machines = session.server.pages("/api/v1/providers", 1000)
     if session.as_json:
@@ -176,6 +176,12 @@ def _machine(session: Session, wanted: str | None) -> dict[str, Any]:
             "`chainfaas provider status` lists them.",
         )
     return found[0]
+
+
+def _host() -> str:
+    """This computer's name, as a machine may be called: lower-case, digits, inner hyphens, at most 40."""
+    name = re.sub(r"[^a-z0-9]+", "-", socket.gethostname().partition(".")[0].lower())
+    return name[:40].strip("-") or "machine"
 
 
 def _file(name: str) -> Path:

@@ -45,6 +45,13 @@ def test_one_job_has_timeline_timings_and_ledger(dora: Run, server: FakeServer) 
     assert dora("jobs", job, "--json").json == server.jobs[job]
 
 
+def test_a_state_that_came_twice_is_shown_twice(dora: Run, server: FakeServer) -> None:
+    again = [{"state": state, "at": f"10:0{i}"} for i, state in enumerate(["assigned", "assigned", "queued"])]
+    job = server.make_job(timeline=again)
+
+    assert dora("jobs", job).out.count("assigned:") == 2
+
+
 def test_a_job_that_has_hardly_begun_can_be_shown(dora: Run, server: FakeServer) -> None:
     unknown = dict.fromkeys(
         ["provider", "finished_at", "exit_code", "billed_ms", "cost", "ledger", "timings"]

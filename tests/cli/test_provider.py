@@ -57,6 +57,19 @@ def test_enrol_offers_this_computer_if_nothing_is_said(dora: Run, server: FakeSe
     assert "rate" not in body
 
 
+def test_this_computers_name_is_made_fit(dora: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "Dora's_PC-.example.org")
+
+    assert dora("provider", "enrol", "--json").json["name"] == "dora-s-pc"
+
+
+def test_a_part_of_a_cpu_can_be_offered(dora: Run, server: FakeServer) -> None:
+    dora("provider", "enrol", "--cpus", "0.5")
+
+    body = server.asked("POST", "/api/v1/providers")[0].json
+    assert (body["cpus"], body["slots"]) == (0.5, 1)
+
+
 def test_an_embedded_server_says_what_to_do_instead(dora: Run, server: FakeServer, home: Path) -> None:
     detail = "This server hosts its own machines: `chainfaas up --providers N`."
     server.script(
