@@ -1,0 +1,42 @@
+"""`python -m worker`: run the machine that the environment describes, until SIGINT or SIGTERM."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+
+import structlog
+from environ import ImproperlyConfigured
+
+from chaincode.errors import Refused
+from worker.app import provider_app
+from worker.config import Config
+from worker.provider import AlreadyRunning, Provider
+
+log = structlog.get_logger()
+
+LOOK_S = 1.0
+"""How often it looks whether the worker still lives."""
+
+
+def main() -> int:
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    leave = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: leave.set())
+    try:
+        config = Config.from_environment()
+        provider = Provider(config, provider_app(config))
+        provider.start(timeout_s=None)
+    except (ImproperlyConfigured, ValueError, OSError, Refused, AlreadyRunning) as error:
+        log.error("provider.not_started", error=str(error))
+        return 2
+    while provider.alive and not leave.wait(LOOK_S):
+        pass
+    provider.stop()
+    return 0 if leave.is_set() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

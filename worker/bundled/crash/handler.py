@@ -1,0 +1,5 @@
+"""Die of a signal (SIGABRT), as a program with a bug in its native code does."""
+
+import os
+
+os.abort()
