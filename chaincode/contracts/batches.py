@@ -43,8 +43,9 @@ def _judge_one(item: object, shape: type[Shape], decide: Callable[[Shape], Plan 
         return Answer(name if isinstance(name, str) else None, False, Code(error.code), error.detail)
 
 
-def answered(answers: Iterable[Answer]) -> dict[str, Any]:
-    return {"items": [asdict(answer) for answer in answers]}
+def answered(answers: Iterable[Answer]) -> list[dict[str, Any]]:
+    """One answer an item, in the order of the items."""
+    return [asdict(answer) for answer in answers]
 
 
 def _job(item: object) -> object:

@@ -37,6 +37,7 @@ class Story:
             "function": self.terms.function,
             "time_ms": self._time_ms(),
             "cost": self.end.cost if self.end else None,
+            "billed_ms": self.end.billed_ms if self.end else None,
             "received": self.confirmation is not None,
             "payment_done": self.end is not None and self.end.paid,
             "attempt": self.assignment.attempt,

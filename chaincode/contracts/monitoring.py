@@ -117,7 +117,7 @@ class Monitoring(Contract):
 
     # Jobs, as the controller tells them.
 
-    def create(self, call: documents.Create) -> dict[str, Any]:
+    def create(self, call: documents.Create) -> list[dict[str, Any]]:
         """Write down jobs with their first machines, and set their money aside.
 
         The same job with the same content again answers ok with EXISTS. Credits are named by account; those
@@ -188,7 +188,7 @@ class Monitoring(Contract):
         self.stub.event("reassign", {"jobs": [call.job]})
         return {"job": call.job, "attempt": call.attempt, "code": None}
 
-    def finish(self, call: documents.Batch) -> dict[str, Any]:
+    def finish(self, call: documents.Batch) -> list[dict[str, Any]]:
         """Confirm attempts that come with their providers' receipts, and pay them. Never reads a time."""
         roles.require_controller(self.stub.caller)
         judged = judge(call.items, documents.Finished, self._finished)
@@ -217,7 +217,7 @@ class Monitoring(Contract):
         self.put(records.end_key(payment.job), payment.end)
         return Answer(payment.job, ok=True, cost=payment.end.cost, billed_ms=payment.end.billed_ms)
 
-    def confirm(self, call: documents.Batch) -> dict[str, Any]:
+    def confirm(self, call: documents.Batch) -> list[dict[str, Any]]:
         """Confirm attempts whose receipts did not come; their providers set the time themselves."""
         roles.require_controller(self.stub.caller)
         judged = judge(call.items, documents.Confirmed, self._confirmed)
