@@ -85,8 +85,9 @@ def _become(code: object) -> None:
         os.write(2, b"out of memory\n")
         os._exit(OUT_OF_MEMORY)
     except BaseException as error:  # noqa: BLE001 - the function's own fault, shown as Python shows it
-        traceback = error.__traceback__
-        sys.excepthook(type(error), error, traceback and traceback.tb_next)  # without this program's frame
+        own = error.__traceback__
+        shown = error.with_traceback(own and own.tb_next)  # without this program's frame
+        sys.excepthook(type(shown), shown, shown.__traceback__)
         sys.exit(1)
 
 

@@ -40,7 +40,20 @@ def remove(path: Path) -> None:
 def _remove_stubborn(path: Path) -> None:
     """Folders without permissions, or nested deeper than Python follows."""
     commands = (
-        ["/usr/bin/find", str(path), "-type", "d", "-exec", "chmod", "u+rwx", "{}", ";"],
+        [
+            "/usr/bin/find",
+            str(path),
+            "-type",
+            "d",
+            "!",
+            "-perm",
+            "-700",
+            "-exec",
+            "chmod",
+            "u+rwx",
+            "{}",
+            ";",
+        ],
         ["/bin/rm", "-rf", "--", str(path)],
     )
     try:

@@ -1,0 +1,8 @@
+"""Fails as Python programs do."""
+
+
+def deep():
+    raise RuntimeError("a bug")
+
+
+deep()

@@ -1,0 +1,6 @@
+"""Closes its input unread."""
+
+import os
+
+os.close(0)
+os.write(1, b"heard nothing")
