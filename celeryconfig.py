@@ -34,6 +34,8 @@ task_routes = {
 }
 task_publish_retry = True
 
+CELERY_DB_REUSE_MAX = 10_000  # tasks before Celery closes a thread's database connection
+
 worker_prefetch_multiplier = 4
 worker_enable_remote_control = False
 worker_redirect_stdouts = False

@@ -37,6 +37,7 @@ WAKE_URL = env.str("WAKE_URL", default="memory://")
 IDENTITY_URL = env.str("IDENTITY_URL", default=f"embedded://{DATA / 'identity'}")
 
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["ENGINE"] = "chainfaas.sqlite"  # the same, with writers in line
     DATABASES["default"]["OPTIONS"] = {
         # A deferred transaction that turns into a write fails at once when another wrote meanwhile.
         "transaction_mode": "IMMEDIATE",
@@ -76,6 +77,16 @@ POLICY = env.str("CHAINFAAS_POLICY", default="random")
 """Which machine gets a job: random, least_loaded or cheapest."""
 PUBLIC_CALLS_PER_MINUTE = env.int("CHAINFAAS_PUBLIC_CALLS_PER_MINUTE", default=60)
 """Calls without a token, per address and function."""
+OPEN_READS_PER_MINUTE = env.int("CHAINFAAS_OPEN_READS_PER_MINUTE", default=300)
+"""Reads of the ledger's blocks without a token, per address."""
+FAILED_SIGN_INS_PER_MINUTE = env.int("CHAINFAAS_FAILED_SIGN_INS_PER_MINUTE", default=10)
+"""Wrong passwords for one name from one address, before it has to wait."""
+TRUSTED_PROXIES = env.int("CHAINFAAS_TRUSTED_PROXIES", default=0)
+"""How many proxies of ours stand before us: so many entries of X-Forwarded-For are believed."""
+METRICS_FROM = env.list("CHAINFAAS_METRICS_FROM", default=["127.0.0.0/8", "::1/128"])
+"""Networks that may read /metrics; others are told that there is no such page."""
+API_THREADS = env.int("CHAINFAAS_API_THREADS", default=32)
+"""Threads, each with a database connection, that do the API's blocking steps. A call that waits has none."""
 
 # --- Django ------------------------------------------------------------------------------------------------
 

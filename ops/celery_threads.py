@@ -20,29 +20,32 @@ class QueueWorker:
     """A Celery worker of one of the controller's own queues."""
 
     def __init__(self, app: Celery, queue: str, threads: int) -> None:
-        self._name = f"{queue.replace('.', '-')}@cf"
-        self._worker = Worker(
-            app=app,
-            hostname=self._name,
-            queues=[queue],
+        self._app, self._queue, self._threads = app, queue, threads
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Return when it consumes its queue. Workers are made and started one after another: which queues are
+        consumed is a setting of the app, and the next worker changes it."""
+        name = f"{self._queue.replace('.', '-')}@cf"
+        worker = Worker(
+            app=self._app,
+            hostname=name,
+            queues=[self._queue],
             pool="threads",
-            concurrency=threads,
+            concurrency=self._threads,
             task_events=False,
             without_gossip=True,
             without_mingle=True,
             without_heartbeat=True,
         )
-        self._thread = threading.Thread(target=self._worker.start, name=self._name, daemon=True)
-
-    def start(self) -> None:
-        """Return when it consumes its queue. Workers are started one after another: Celery's start-up is not
-        made for two at once."""
+        self._thread = threading.Thread(target=worker.start, name=name, daemon=True)
         self._thread.start()
-        if not self._worker.ready.wait(START_S):
-            raise RuntimeError(f"the worker {self._name} did not start within {START_S} s")
+        if not worker.ready.wait(START_S):
+            raise RuntimeError(f"the worker {name} did not start within {START_S} s")
 
     def join(self, timeout_s: float) -> None:
-        self._thread.join(timeout_s)
+        if self._thread is not None:
+            self._thread.join(timeout_s)
 
 
 class Controller:

@@ -166,7 +166,8 @@ def cancel(job: Job) -> None:
     """Stop the job for its owner. One that a machine has ends when the machine says that it stopped it."""
     facts = {"problem": "job-cancelled", "detail": "Cancelled by its owner."}
     asked = Job.objects.filter(id=job.id, state__in=UNDER_WAY, cancel_requested_at=None)
-    asked.update(cancel_requested_at=timezone.now())
+    with transaction.atomic():
+        asked.update(cancel_requested_at=timezone.now())
     job.refresh_from_db()
     # It may be on its way to the ledger or to the machine: both know a stop that came first.
     ended = move(job, {State.SUBMITTED, State.ASSIGNED, State.RECORDED}, State.CANCELLED, **facts)
@@ -254,7 +255,9 @@ def _close(job: Job, settlement: ledger.Settlement) -> None:
         facts["settled_tx"] = settlement.tx_id
         if verdicts.is_billed(job) and job.confirmed_at is None:
             facts |= {"received_tx": settlement.tx_id, "time_tx": settlement.tx_id}
-    if Job.objects.filter(id=job.id, settled=False).update(**facts):
+    with transaction.atomic():
+        closed = Job.objects.filter(id=job.id, settled=False).update(**facts)
+    if closed:
         log.info("job.settled", job=job.key, cost=settlement.cost, paid=paid)
         _ring(job)
 

@@ -1,0 +1,1 @@
+"""Django's SQLite backend, for one process with many threads (base.py)."""
