@@ -25,7 +25,7 @@ LONGEST = 8192
 """Characters of a certificate in PEM; Fabric CA's have about 1,000."""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def load(pem: str) -> x509.Certificate:
     if len(pem) > LONGEST:
         raise ValueError("the certificate is too long")
@@ -48,7 +48,7 @@ def public_key_of(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
     return key
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def issued_by(pem: str, root_pem: str) -> bool:
     """True if the root itself signed this certificate, and it is not an authority's own."""
     try:
@@ -69,7 +69,7 @@ def common_name(pem: str) -> str:
     return str(names[0].value) if names else ""
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def attributes(pem: str) -> tuple[tuple[str, str], ...]:
     """Fabric's attributes, sorted by name; none if the extension is not there or malformed."""
     try:

@@ -165,7 +165,6 @@ class Account:
 
 @dataclass(frozen=True)
 class NewHold:
-    job: Id
     account: Id
     amount: Annotated[int, Whole(0, 10**18)]
 

@@ -11,17 +11,15 @@ batch.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from chaincode import certificates, pricing
-from chaincode.contracts import chronicle, documents, records, roles
+from chaincode import pricing
+from chaincode.contracts import documents, records, roles
+from chaincode.contracts.archive import Archive
 from chaincode.contracts.batches import Answer, answered, judge
-from chaincode.contracts.chronicle import Change, Story
-from chaincode.contracts.contract import Contract, R
-from chaincode.contracts.records import Assignment, Config, Confirmation, End, Job, Machine, Time
+from chaincode.contracts.records import Assignment, Confirmation, End, Job, Machine, Time
 from chaincode.errors import Code, ContractError
-from chaincode.identity import PROVIDERS, Caller
 from chaincode.receipt import Receipt
 
 
@@ -50,7 +48,7 @@ class Payment:
         ]
 
 
-class Monitoring(Contract):
+class Monitoring(Archive):
     name = "monitoring"
     functions: ClassVar[dict[str, type]] = {
         "init": documents.Init,
@@ -67,53 +65,6 @@ class Monitoring(Contract):
         "history": documents.Job,
         "machine": documents.Machine,
     }
-
-    # Machines.
-
-    def init(self, call: documents.Init) -> dict[str, Any]:
-        """Name, once, the root of machines' certificates: a contract reads no environment."""
-        roles.require_controller(self.stub.caller)
-        config = Config(call.providers_root)
-        known = self.get(Config, records.CONFIG)
-        if known == config:
-            raise ContractError(Code.ALREADY_DONE, "the contract is set up so")
-        if known:
-            raise ContractError(Code.EXISTS, "the contract is set up with another root")
-        _readable(call.providers_root)
-        self.put(records.CONFIG, config)
-        return {}
-
-    def enrol_machine(self, call: documents.EnrolMachine) -> dict[str, Any]:
-        """Register a machine, or its renewed certificate. Its provider stays, and revoked is for good."""
-        roles.require_controller(self.stub.caller)
-        self._check_certificate(call)
-        key = records.machine_key(call.machine)
-        known = self.get(Machine, key)
-        if known and known.provider != call.provider:
-            raise ContractError(Code.EXISTS, "this machine is another provider's")
-        if known and known.revoked:
-            raise ContractError(Code.FORBIDDEN, "this machine was revoked")
-        machine = Machine(call.provider, call.certificate)
-        if known == machine:
-            return {"machine": call.machine, "code": Code.EXISTS}
-        self.put(key, machine)
-        self.stub.event("enrol_machine", {"machine": call.machine})
-        return {"machine": call.machine, "code": None}
-
-    def revoke_machine(self, call: documents.Machine) -> dict[str, Any]:
-        """Its receipts and times count no more. A second time changes nothing."""
-        roles.require_controller(self.stub.caller)
-        known = self._machine(call.machine)
-        if known.revoked:
-            return {"machine": call.machine, "code": Code.ALREADY_DONE}
-        self.put(records.machine_key(call.machine), Machine(known.provider, known.certificate, revoked=True))
-        self.stub.event("revoke_machine", {"machine": call.machine})
-        return {"machine": call.machine, "code": None}
-
-    def machine(self, call: documents.Machine) -> dict[str, Any]:
-        machine = self.get(Machine, records.machine_key(call.machine))
-        roles.require_reader(self.stub.caller, machine.provider if machine else None)
-        return {"machine": call.machine, **vars(machine or self._machine(call.machine))}
 
     # Jobs, as the controller tells them.
 
@@ -153,9 +104,7 @@ class Monitoring(Contract):
     def _hold(self, plans: list[Creation], credits: dict[str, tuple[str, ...]]) -> list[bool]:
         if not plans:
             return []
-        holds = [
-            {"job": plan.job, "account": plan.terms.developer, "amount": plan.terms.hold} for plan in plans
-        ]
+        holds = [{"account": plan.terms.developer, "amount": plan.terms.hold} for plan in plans]
         named = {account: list(tx_ids) for account, tx_ids in credits.items()}
         made: list[bool] = self.stub.invoke("monetary", "hold", {"holds": holds, "credits": named})
         return made
@@ -316,93 +265,11 @@ class Monitoring(Contract):
         self.stub.event("release", {"jobs": [call.job]})
         return {"job": call.job, "freed": terms.hold, "tombstone": False}
 
-    # Reading.
-
-    def read(self, call: documents.Job) -> dict[str, Any]:
-        return self._story(call.job).record()
-
-    def history(self, call: documents.Job) -> list[dict[str, Any]]:
-        """Each change in commit order: {tx_id, at, value}, value the record as it then stood."""
-        story = self._story(call.job)
-        last = story.assignment.attempt
-        ordered: list[Change[Any]] = []
-        for change in self._changes(Assignment, records.assignment_key(call.job)):
-            ordered.append(replace(change, provider=self._provider(change.record.machine)))
-            if change.record.attempt < last:
-                ordered += self._changes(Time, records.time_key(call.job, change.record.attempt))
-        tail: list[Change[Any]] = [
-            *self._changes(Confirmation, records.confirmation_key(call.job, last)),
-            *self._changes(End, records.end_key(call.job)),
-        ]
-        ordered += chronicle.placed(self._changes(Time, records.time_key(call.job, last)), tail)
-        return chronicle.tell(call.job, story.terms, ordered)
-
-    def _story(self, job: str) -> Story:
-        terms = self.get(Job, records.job_key(job))
-        if terms is None or terms.tombstone:
-            raise ContractError(Code.NOT_FOUND, "there is no such job on the ledger")
-        assignment = self._assignment(job)
-        provider = self._provider(assignment.machine)
-        roles.require_reader(self.stub.caller, terms.developer, provider)
-        attempt = assignment.attempt
-        return Story(
-            job,
-            terms,
-            assignment,
-            provider,
-            time=self.get(Time, records.time_key(job, attempt)),
-            confirmation=self.get(Confirmation, records.confirmation_key(job, attempt)),
-            end=self.get(End, records.end_key(job)),
-        )
-
-    def _changes(self, kind: type[R], key: str) -> list[Change[R]]:
-        return chronicle.changes(kind, self.stub.history(key))
-
     # What several of them need.
-
-    def _terms(self, job: str) -> Job:
-        terms = self.get(Job, records.job_key(job))
-        if terms is None:
-            raise ContractError(Code.NOT_FOUND, "there is no such job on the ledger")
-        if terms.tombstone:
-            raise ContractError(Code.ALREADY_DONE, f"released before it was created: {terms.tombstone}")
-        return terms
-
-    def _open(self, job: str) -> Job:
-        """The terms of a job that has not ended."""
-        terms = self._terms(job)
-        end = self.get(End, records.end_key(job))
-        if end:
-            raise ContractError(Code.ALREADY_DONE, "the job is paid" if end.paid else f"released: {end.why}")
-        return terms
-
-    def _assignment(self, job: str) -> Assignment:
-        """Written with the job, so it is there."""
-        return Assignment.load(self.stub.get(records.assignment_key(job)) or "")
-
-    def _machine(self, machine: str) -> Machine:
-        found = self.get(Machine, records.machine_key(machine))
-        if found is None:
-            raise ContractError(Code.NOT_FOUND, "there is no such machine on the ledger")
-        return found
-
-    def _provider(self, machine: str) -> str | None:
-        found = self.get(Machine, records.machine_key(machine))
-        return found.provider if found else None
 
     def _require_current(self, assignment: Assignment, attempt: int) -> None:
         if assignment.attempt != attempt:
             raise ContractError(Code.WRONG_ATTEMPT, f"attempt {assignment.attempt} is the current one")
-
-    def _check_certificate(self, call: documents.EnrolMachine) -> None:
-        config = self.get(Config, records.CONFIG)
-        if config is None:
-            raise ContractError(Code.NOT_FOUND, "the contract is not set up: call init first")
-        if not certificates.issued_by(call.certificate, config.providers_root):
-            raise ContractError(Code.BAD_ARGUMENT, "the certificate is not of the providers' organisation")
-        owner = Caller.of(PROVIDERS, call.certificate)
-        if owner.role != "machine" or owner.user != call.provider:
-            raise ContractError(Code.BAD_ARGUMENT, "the certificate is not of a machine of this provider")
 
     def _check_receipt(self, item: documents.Finished, machine: Machine) -> None:
         if machine.revoked:
@@ -419,17 +286,12 @@ class Monitoring(Contract):
             self.stub.invoke("monetary", "pay", {"movements": movements})
 
     def _tell(self, name: str, answers: list[Answer]) -> None:
-        self.stub.event(name, {"jobs": [answer.job for answer in answers if answer.ok and not answer.code]})
+        jobs = [answer.job for answer in answers if answer.ok and not answer.code]
+        if jobs:
+            self.stub.event(name, {"jobs": jobs})
 
 
 def _priced(terms: Job, assignment: Assignment, run_ms: int, wall_ms: int) -> End:
     billed = pricing.billed_ms(run_ms, wall_ms, terms.timeout_ms)
     cost = pricing.cost(billed, assignment.rate, terms.memory_mb)
     return End(True, assignment.attempt, cost, billed)
-
-
-def _readable(certificate: str) -> None:
-    try:
-        certificates.load(certificate)
-    except ValueError as error:
-        raise ContractError(Code.BAD_ARGUMENT, "the root is not a certificate on P-256") from error

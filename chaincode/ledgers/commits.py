@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from chaincode.blocks import CONFLICT, VALID, Commit, Header, Transaction, data_hash
 from chaincode.errors import Conflict, LedgerError, OutcomeUnknown, Refused, Unavailable
+from chaincode.ledgers import membership
 from chaincode.ledgers.simulation import still_current
 from chaincode.ledgers.store import Store
 
@@ -79,17 +80,29 @@ class Committer:
         outcomes: list[Commit | LedgerError] = []
         for ticket in group:
             transaction = ticket.transaction
-            outcome = None if transaction.id in block else recall(self._store, transaction)
-            if transaction.id not in block and outcome is None:
+            twin = block.get(transaction.id)
+            outcome = outcome_of(transaction, twin, number, at) if twin else self._settled(transaction, at)
+            if outcome is None:
                 judged = self._judge(transaction)
                 self._store.write_transaction(number, len(block), judged)
                 block[transaction.id] = judged
-            outcomes.append(outcome or outcome_of(transaction, block[transaction.id], number, at))
+                outcome = outcome_of(transaction, judged, number, at)
+            outcomes.append(outcome)
         if block:
             body = "\n".join(transaction.text() for transaction in block.values())
             self._store.write_block(Header(number, previous_hash, data_hash(body), at), body)
         self._commit()
         return outcomes
+
+    def _settled(self, transaction: Transaction, at: str) -> Commit | LedgerError | None:
+        """The outcome of one that does not enter the block: it stands on the ledger, or its time is over."""
+        outcome = recall(self._store, transaction)
+        if outcome is None:
+            try:
+                membership.check_validity(transaction.creator, at)
+            except Refused as refusal:
+                return refusal
+        return outcome
 
     def _judge(self, transaction: Transaction) -> Transaction:
         """Against the state after the block's earlier transactions: the first to change a key wins."""

@@ -25,7 +25,7 @@ from chaincode.blocks import (
     Transaction,
     Verification,
 )
-from chaincode.errors import Code, ContractError, Refused
+from chaincode.errors import Code, ContractError, LedgerError, Refused
 from chaincode.ledgers.engine import Engine, now
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ class EmbeddedLedger:
     def submit(self, envelope: Envelope) -> Commit:
         try:
             transaction = Transaction.load(envelope.data.decode("ascii"))
+            if transaction.id != envelope.tx_id:
+                raise ValueError("the envelope names another transaction")
             return self._engine.submit(transaction)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise Refused("this envelope is not of an embedded ledger") from error
@@ -122,6 +124,8 @@ def open_ledger(name: str, identity: Identity, config: NetworkConfig | None) -> 
     with _opening:
         engine, views = _engines.get(path, (None, 0))
         if engine is None:
+            if config is None and not path.exists():
+                raise LedgerError(f"there is no ledger {path.name}: name the network to make one for")
             path.parent.mkdir(parents=True, exist_ok=True)
             engine = Engine(path, config)
         elif config not in (None, engine.config):

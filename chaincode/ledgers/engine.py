@@ -145,15 +145,11 @@ class Engine:
         try:
             connection.execute("BEGIN")
             yield Store(connection)
-            connection.execute("ROLLBACK")
         except sqlite3.Error as error:
-            connection.close()
             raise Unavailable(f"the ledger file cannot be read: {error}") from error
-        except LedgerError:
-            connection.execute("ROLLBACK")
-            self._idle.put(connection)
-            raise
-        else:
+        finally:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             self._idle.put(connection)
 
     def _reader(self) -> sqlite3.Connection:
@@ -198,7 +194,7 @@ def _open(writer: sqlite3.Connection, config: NetworkConfig | None) -> NetworkCo
 
 def _make(writer: sqlite3.Connection, config: NetworkConfig | None) -> None:
     if config is None:
-        raise LedgerError("there is no ledger here yet: name the network to make one for")
+        raise LedgerError("the ledger file is empty: name the network to make one for")
     membership.check_config(config)
     for statement in store.SCHEMA.split(";"):
         writer.execute(statement)

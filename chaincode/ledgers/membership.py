@@ -27,6 +27,10 @@ def check_creator(config: NetworkConfig, creator: Creator, at: str) -> None:
         raise Refused(f"the organisation {creator.msp_id[:40]!r} is not on this channel")
     if not certificates.issued_by(creator.certificate, root):
         raise Refused(f"the certificate is not of {creator.msp_id}")
+    check_validity(creator, at)
+
+
+def check_validity(creator: Creator, at: str) -> None:
     if not certificates.valid_at(creator.certificate, datetime.fromisoformat(at)):
         raise Refused("the certificate is not valid at this time")
 

@@ -68,6 +68,7 @@ class _Chain:
             TypeError,
             KeyError,
             AttributeError,
+            RecursionError,
             sqlite3.IntegrityError,
         ) as error:
             raise _FaultFound(f"block {self.height}: {error}") from error
