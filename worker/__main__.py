@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+from collections.abc import Callable
 
 import structlog
 from environ import ImproperlyConfigured
@@ -23,8 +24,7 @@ LOOK_S = 1.0
 def main() -> int:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     leave = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: leave.set())
+    _on_signals(lambda *_: sys.exit(0))  # while it waits for the broker there is nothing to finish
     try:
         config = Config.from_environment()
         provider = Provider(config, provider_app(config))
@@ -32,10 +32,16 @@ def main() -> int:
     except (ImproperlyConfigured, ValueError, OSError, Refused, AlreadyRunning) as error:
         log.error("provider.not_started", error=str(error))
         return 2
+    _on_signals(lambda *_: leave.set())
     while provider.alive and not leave.wait(LOOK_S):
         pass
     provider.stop()
     return 0 if leave.is_set() else 1
+
+
+def _on_signals(handler: Callable[..., None]) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
 
 
 if __name__ == "__main__":

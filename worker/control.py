@@ -15,6 +15,10 @@ from tasks import messages, names, topology
 
 log = structlog.get_logger()
 
+LOOK_S = 0.2
+"""How often it looks whether to stop."""
+STOP_S = 3.0
+
 
 class Control(ConsumerMixin):
     """Calls `cancel`, in its own thread, with the task id of each attempt that shall stop."""
@@ -25,7 +29,12 @@ class Control(ConsumerMixin):
         self._machine = machine
         self._cancel = cancel
         self._ready = threading.Event()
-        self._thread = threading.Thread(target=self.run, name=f"control-{machine}", daemon=True)
+        self._thread = threading.Thread(
+            target=self.run,
+            kwargs={"safety_interval": LOOK_S},
+            name=f"control-{machine}",
+            daemon=True,
+        )
 
     def start(self, timeout_s: float | None = None) -> bool:
         """Begin to listen; whether it does after `timeout_s` seconds (None: however long it takes)."""
@@ -33,8 +42,10 @@ class Control(ConsumerMixin):
         return self._ready.wait(timeout_s)
 
     def stop(self) -> None:
-        """The thread ends by itself, at most a second later."""
+        """Returns when no more messages are taken, or when the broker does not let go in time."""
         self.should_stop = True
+        if self._thread.is_alive():
+            self._thread.join(STOP_S)
 
     def get_consumers(self, consumer: Callable[..., Consumer], channel: Any) -> list[Consumer]:
         return [consumer([self._queue], on_message=self._on_message, accept=["json"])]

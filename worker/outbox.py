@@ -57,7 +57,8 @@ class Outbox:
         """Send what can be sent at once; the rest fails with Undelivered."""
         self.hurry()
         self._waiting.put(None)
-        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
 
     def send(self, report: Report) -> Future[None]:
         """Put a report in line. The future is done when the broker has it, or fails with Undelivered."""
@@ -88,6 +89,8 @@ class Outbox:
         raise Undelivered(f"attempt {report.attempt} of job {report.job}")
 
     def _publish(self, report: Report) -> None:
+        # Try once: the pauses are ours, and default_channel by itself would try for ever.
+        self._connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
         Producer(
             self._connection.default_channel,
             topology.upstream_exchange(self._machine),

@@ -59,7 +59,7 @@ class Worker(WorkController):
 
 
 class Provider:
-    """One machine. `start` once, then `stop` once, from the same thread or another."""
+    """One machine, for one life: `start` once, then `stop`."""
 
     def __init__(self, config: Config, app: Celery, *, runtime: Runtime | None = None) -> None:
         """The app is the process's only one. Another runtime than the configured one is for tests.
@@ -102,7 +102,10 @@ class Provider:
         log.info("provider.ready", machine=self._config.machine, slots=self._config.slots)
 
     def stop(self, drain_s: float = DRAIN_S) -> None:
-        """Take no more tasks, give running functions `drain_s` seconds to end, end them, send all results."""
+        """Take no more tasks, give running functions `drain_s` seconds to end, end them, send all results.
+
+        May be repeated.
+        """
         out_of_time = threading.Timer(drain_s, self._give_up)
         out_of_time.start()
         if self._worker is not None:
@@ -112,9 +115,10 @@ class Provider:
         self._runtime.close()
         self._outbox.stop()
         tasks.leave(self._config.machine)
-        if self._held is not None:
-            os.close(self._held)
-        log.info("provider.stopped", machine=self._config.machine)
+        held, self._held = self._held, None
+        if held is not None:
+            os.close(held)
+            log.info("provider.stopped", machine=self._config.machine)
 
     def _start_worker(self, timeout_s: float | None) -> bool:
         queue = topology.existing(topology.task_queue(self._config.machine))
