@@ -1,7 +1,7 @@
 """SQLite has one writer at a time, and whoever waits for it sleeps up to 100 ms between two looks.
 
-Within this process the writers stand in line at a lock instead, so the next one begins at once. Measured with 16
-calls in flight: from 26 to over 70 jobs a second. Other processes are kept out by SQLite itself, as ever.
+Within this process the writers stand in line at a lock instead, so the next one begins at once. Other
+processes are kept out by SQLite itself, as ever.
 """
 
 from __future__ import annotations
