@@ -6,7 +6,6 @@ Frozen, JSON-able, and hashed over the canonical spelling.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import json
 from dataclasses import dataclass
@@ -158,7 +157,7 @@ class Envelope:
         try:
             fields = json.loads(dumped)
             return cls(fields["tx_id"], fields["result"], base64.b64decode(fields["data"], validate=True))
-        except (ValueError, TypeError, KeyError, binascii.Error) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise Refused("this is not an envelope") from error
 
 

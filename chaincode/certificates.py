@@ -75,7 +75,14 @@ def attributes(pem: str) -> tuple[tuple[str, str], ...]:
     try:
         extension = load(pem).extensions.get_extension_for_oid(ATTRIBUTES).value
         found = json.loads(extension.public_bytes())["attrs"]
-    except (ValueError, LookupError, TypeError, x509.ExtensionNotFound, x509.DuplicateExtension):
+    except (
+        ValueError,
+        LookupError,
+        TypeError,
+        RecursionError,
+        x509.ExtensionNotFound,
+        x509.DuplicateExtension,
+    ):
         return ()
     if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
         return ()

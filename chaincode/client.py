@@ -121,13 +121,13 @@ def connect(url: str, identity: Identity, *, config: NetworkConfig | None = None
 
 def transact(ledger: Ledger, contract: str, function: str, document: dict[str, Any]) -> tuple[Any, Commit]:
     """Endorse and submit, for any ledger. A conflict is tried again after a growing, random pause."""
-    for attempt in range(TRIES):
+    tries, longest = 1, PAUSE_S
+    while True:
         try:
             envelope = ledger.endorse(contract, function, document)
             return envelope.result, ledger.submit(envelope)
         except Conflict:
-            if attempt == TRIES - 1:
+            if tries == TRIES:
                 raise
-        longest = min(LONGEST_PAUSE_S, PAUSE_S * 2**attempt)
         time.sleep(random.uniform(0, longest))  # noqa: S311 - spreads the callers, keeps no secret
-    raise AssertionError("the last try returns or raises")
+        tries, longest = tries + 1, min(LONGEST_PAUSE_S, 2 * longest)

@@ -81,25 +81,23 @@ def placed(times: list[Change[Time]], tail: list[Change[Any]]) -> list[Change[An
 
 
 def tell(job: str, terms: Job, ordered: list[Change[Any]]) -> list[dict[str, Any]]:
-    """The record as it stood after each transaction."""
-    story: Story | None = None
+    """The record as it stood after each transaction. The first change is the first assignment."""
+    story = Story(job, terms, ordered[0].record)
     told: list[dict[str, Any]] = []
     for change in ordered:
-        story = _after(story, job, terms, change)
+        story = _after(story, change)
         if told and told[-1]["tx_id"] == change.tx_id:
             told.pop()
         told.append({"tx_id": change.tx_id, "at": change.at, "value": story.record()})
     return told
 
 
-def _after(story: Story | None, job: str, terms: Job, change: Change[Any]) -> Story:
+def _after(story: Story, change: Change[Any]) -> Story:
     match change.record:
         case Assignment() as assignment:
-            return Story(job, terms, assignment, change.provider)
-        case Time() as time if story:
+            return Story(story.job, story.terms, assignment, change.provider)
+        case Time() as time:
             return replace(story, time=time)
-        case Confirmation() as confirmation if story:
+        case Confirmation() as confirmation:
             return replace(story, confirmation=confirmation)
-        case End() as end if story:
-            return replace(story, end=end)
-    raise AssertionError("a job's first change is its assignment")
+    return replace(story, end=change.record)

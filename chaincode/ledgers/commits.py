@@ -106,9 +106,8 @@ class Committer:
 
     def _judge(self, transaction: Transaction) -> Transaction:
         """Against the state after the block's earlier transactions: the first to change a key wins."""
-        if still_current(transaction.read_set, self._store):
-            return transaction
-        return replace(transaction, validation_code=CONFLICT)
+        current = still_current(transaction.read_set, self._store)
+        return replace(transaction, validation_code=VALID if current else CONFLICT)
 
     def _commit(self) -> None:
         try:

@@ -61,7 +61,7 @@ class EmbeddedLedger:
             if transaction.id != envelope.tx_id:
                 raise ValueError("the envelope names another transaction")
             return self._engine.submit(transaction)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise Refused("this envelope is not of an embedded ledger") from error
 
     def status(self, tx_id: str) -> Commit | None:

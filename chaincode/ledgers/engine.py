@@ -52,9 +52,8 @@ class Engine:
         self._endorsing = threading.Lock()
         self._closed = False
         try:
-            writer = store.connect(path)
-            self.config = _open(writer, config)
-        except BaseException:
+            writer, self.config = _open(path, config)
+        except LedgerError:
             self._lock.close()
             raise
         self._committer = Committer(writer, now)
@@ -145,7 +144,7 @@ class Engine:
         try:
             connection.execute("BEGIN")
             yield Store(connection)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             raise Unavailable(f"the ledger file cannot be read: {error}") from error
         finally:
             if connection.in_transaction:
@@ -160,7 +159,9 @@ class Engine:
         try:
             return self._idle.get_nowait()
         except queue.Empty:
-            return store.connect(self._path, readonly=True)
+            connection = store.connect(self._path)
+            connection.execute("PRAGMA query_only = ON")
+            return connection
 
 
 def _own(path: Path) -> IO[str]:
@@ -174,21 +175,28 @@ def _own(path: Path) -> IO[str]:
     return lock
 
 
-def _open(writer: sqlite3.Connection, config: NetworkConfig | None) -> NetworkConfig:
-    """The configuration that the file was made with; make it, if it is new."""
-    try:
-        writer.execute("BEGIN IMMEDIATE")
-        if not writer.execute("SELECT 1 FROM sqlite_master WHERE name = 'blocks'").fetchone():
-            _make(writer, config)
-        found = genesis.config_of(next(Store(writer).blocks(0, 1)).transactions[0])
-        writer.execute("COMMIT")
-    except (sqlite3.Error, ValueError, TypeError, KeyError, StopIteration) as error:
-        raise Unavailable(f"this is not a ledger file, or it is damaged: {error}") from error
-    finally:
-        if writer.in_transaction:
-            writer.execute("ROLLBACK")
-    if config not in (None, found):
-        raise Refused("this ledger was made for another network")
+def _open(path: Path, config: NetworkConfig | None) -> tuple[sqlite3.Connection, NetworkConfig]:
+    """A connection that writes, and the configuration that the file was made with. Makes it, if it is new."""
+    with contextlib.ExitStack() as undo:
+        try:
+            writer = undo.enter_context(contextlib.closing(store.connect(path)))
+            store.prepare(writer)
+            found = _configuration(writer, config)
+        except (sqlite3.Error, ValueError, TypeError, KeyError, StopIteration) as error:
+            raise Unavailable(f"this is not a ledger file, or it is damaged: {error}") from error
+        if config not in (None, found):
+            raise Refused("this ledger was made for another network")
+        undo.pop_all()
+    return writer, found
+
+
+def _configuration(writer: sqlite3.Connection, config: NetworkConfig | None) -> NetworkConfig:
+    """Closing the connection takes back what is not committed."""
+    writer.execute("BEGIN IMMEDIATE")
+    if not writer.execute("SELECT 1 FROM sqlite_master WHERE name = 'blocks'").fetchone():
+        _make(writer, config)
+    found = genesis.config_of(next(Store(writer).blocks(0, 1)).transactions[0])
+    writer.execute("COMMIT")
     return found
 
 

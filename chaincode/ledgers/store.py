@@ -35,19 +35,18 @@ DERIVED = {"positions": "tx_id", "state": "contract, key", "history": "contract,
 """The tables that follow from the blocks, each with the order of its rows."""
 
 
-def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
-    """A connection that begins its transactions itself, for use by one thread at a time.
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection that begins its transactions itself, for use by one thread at a time."""
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
 
-    A commit is on the disk before it is answered: WAL alone would lose the last ones with the power
-    (docs/adr/0006).
+
+def prepare(writer: sqlite3.Connection) -> None:
+    """Readers do not wait for the writer, and what it answers is on the disk.
+
+    WAL alone would lose the last commits with the power (docs/adr/0006).
     """
-    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-    if readonly:
-        connection.execute("PRAGMA query_only = ON")
-    else:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-    return connection
+    writer.execute("PRAGMA journal_mode = WAL")
+    writer.execute("PRAGMA synchronous = FULL")
 
 
 def scratch() -> sqlite3.Connection:
@@ -114,10 +113,6 @@ class Store:
         """The next block's number, and the hash of the last."""
         row = self._execute("SELECT number, hash FROM blocks ORDER BY number DESC LIMIT 1").fetchone()
         return row[0] + 1, row[1]
-
-    def height(self) -> int:
-        row = self._execute("SELECT number + 1 FROM blocks ORDER BY number DESC LIMIT 1").fetchone()
-        return 0 if row is None else int(row[0])
 
     def blocks(self, start: int, count: int) -> Iterator[Block]:
         for header, digest, body in self.raw_blocks(start, count):

@@ -36,7 +36,7 @@ def verify(connection: sqlite3.Connection, config: NetworkConfig) -> Verificatio
         _compare(connection, replayed)
     except _FaultFound as fault:
         return Verification(False, chain.height, str(fault))
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         return Verification(False, chain.height, f"the file is damaged: {error}")
     finally:
         if connection.in_transaction:

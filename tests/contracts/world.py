@@ -42,7 +42,8 @@ class World:
     def __post_init__(self) -> None:
         self.petes_key = self.machine_identity(self.pete)
         self.pauls_key = self.machine_identity(self.paul)
-        self.controller = self.connect(self.platform.enrol("controller", chainfaas_role="controller"))
+        self.controllers_key = self.platform.enrol("controller", chainfaas_role="controller")
+        self.controller = self.connect(self.controllers_key)
         self.petes = self.connect(self.petes_key)
         self.pauls = self.connect(self.pauls_key)
         self.eve = self.connect(self.providers.enrol("eve"))

@@ -1,0 +1,549 @@
+"""What only the embedded ledger must do: files, processes, restarts, and what a hostile client may try."""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import json
+import multiprocessing
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chaincode import client
+from chaincode.blocks import Commit, Envelope, NetworkConfig, Transaction
+from chaincode.client import Ledger
+from chaincode.errors import Code, Conflict, ContractError, LedgerError, OutcomeUnknown, Refused, Unavailable
+from chaincode.identity import Identity
+from chaincode.ledgers import commits, embedded, engine, store
+from chaincode.ledgers.commits import Committer
+from tests.contracts.authority import Authority, new_key
+from tests.contracts.world import new_name
+from tests.unit.chaincode.conftest import Place
+
+
+def deposit(account: str = "dora", amount: int = 5) -> tuple[str, str, dict[str, Any]]:
+    return "monetary", "deposit", {"op": new_name("op"), "account": account, "amount": amount}
+
+
+def balance(ledger: Ledger, account: str = "dora") -> int:
+    free: int = ledger.evaluate("monetary", "balance", {"account": account})["free"]
+    return free
+
+
+class TestConnecting:
+    @pytest.mark.parametrize("url", ["fabric://host", "", "/a/file", "embedded://host/file", "embedded:///"])
+    def test_url_must_name_a_ledger(self, place: Place, url: str) -> None:
+        with pytest.raises(LedgerError, match="embedded:///"):
+            client.connect(url, place.identity, config=place.config)
+
+    def test_new_ledger_needs_a_network(self, place: Place) -> None:
+        with pytest.raises(LedgerError, match="name the network"):
+            client.connect(place.url, place.identity)
+
+        assert not place.path.exists()
+
+    def test_empty_file_needs_a_network_too(self, place: Place) -> None:
+        place.path.touch()
+
+        with pytest.raises(LedgerError, match="name the network"):
+            client.connect(place.url, place.identity)
+        assert place.open().height() == 1
+
+    def test_existing_ledger_knows_its_network(self, place: Place) -> None:
+        place.open().close()
+
+        with closing(client.connect(place.url, place.identity)) as ledger:
+            assert ledger.height() == 1
+
+    @pytest.mark.parametrize("opened", [True, False])
+    def test_ledger_of_another_network_is_refused(self, place: Place, opened: bool) -> None:
+        first = place.open()
+        if not opened:
+            first.close()
+
+        with pytest.raises(Refused, match="another network"):
+            client.connect(place.url, place.identity, config=NetworkConfig("other", place.config.msps))
+
+    def test_root_that_cannot_be_read_is_refused(self, place: Place) -> None:
+        with pytest.raises(Refused, match="root of PlatformMSP"):
+            client.connect(
+                place.url, place.identity, config=NetworkConfig("c", {"PlatformMSP": "no certificate"})
+            )
+
+    def test_path_may_have_spaces_and_missing_folders(self, place: Place) -> None:
+        place.path = place.path.parent / "a%20b" / "ledger.db"
+
+        place.open()
+
+        assert (place.path.parent.parent / "a b" / "ledger.db").exists()
+
+    @pytest.mark.parametrize(
+        "content", [b"this is no database, but a text that is long enough" * 20, "tables", "empty"]
+    )
+    def test_file_that_is_no_ledger_is_told_so(self, place: Place, content: bytes | str) -> None:
+        if isinstance(content, bytes):
+            place.path.write_bytes(content)
+        else:
+            with closing(sqlite3.connect(place.path)) as connection:
+                columns = "number, previous_hash, data_hash, at, hash, transactions"
+                connection.execute(f"CREATE TABLE blocks ({columns})")
+                if content == "tables":
+                    connection.execute("INSERT INTO blocks VALUES (0, '', '', '', '', '{}')")
+                connection.commit()
+
+        with pytest.raises(Unavailable, match="not a ledger file"):
+            place.open()
+
+    def test_genesis_that_names_no_network_is_told_so(self, place: Place) -> None:
+        place.open().close()
+        with closing(sqlite3.connect(place.path)) as connection, connection:
+            connection.execute("UPDATE blocks SET transactions = replace(transactions, 'msps', 'mops')")
+
+        with pytest.raises(Refused, match="names no network"):
+            place.open()
+
+    def test_one_file_has_one_engine_for_all_identities(self, place: Place) -> None:
+        first = place.open()
+        with place.open(place.providers.enrol("pete", chainfaas_user="pete")) as second:
+            first.transact(*deposit("pete"))
+            assert balance(second, "pete") == 5
+        second.close()  # once more changes nothing
+
+        first.transact(*deposit("pete"))  # still open
+        first.close()
+        with pytest.raises(Unavailable, match="closed"):
+            first.height()
+        with pytest.raises(Unavailable, match="closed"):
+            first.verify()
+
+    def test_content_outlives_the_process(self, place: Place) -> None:
+        with place.open() as ledger:
+            ledger.transact(*deposit())
+
+        assert balance(place.open()) == 5
+
+    def test_second_process_is_refused_in_one_line(self, place: Place) -> None:
+        place.open()
+        program = (
+            "import sys; from pathlib import Path; from chaincode.ledgers.engine import Engine\n"
+            "from chaincode.errors import Unavailable\n"
+            "try: Engine(Path(sys.argv[1]), None)\n"
+            "except Unavailable as error: print(error)"
+        )
+
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(place.path)], capture_output=True, text=True, check=True
+        )
+
+        assert done.stdout == "the ledger ledger.db is open in another process\n"
+
+    def test_lock_is_given_back_when_the_file_is_no_ledger(self, place: Place) -> None:
+        place.path.write_bytes(b"no ledger" * 100)
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="not a ledger"):
+                place.open()
+
+    def test_only_one_engine_holds_a_file(self, place: Place) -> None:
+        place.open()
+
+        with pytest.raises(Unavailable, match="open in another process"):
+            engine.Engine(place.path, None)
+
+    def test_forked_process_is_refused(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+        ledger = place.open()
+        monkeypatch.setattr(os, "getpid", lambda: -1)
+
+        with pytest.raises(Unavailable, match="forked"):
+            ledger.height()
+
+
+class TestSettingUp:
+    def test_machines_wait_for_the_providers_root(self, place: Place) -> None:
+        document = {"machine": "m", "provider": "pete", "certificate": place.providers.pem}
+
+        with pytest.raises(ContractError) as caught:
+            place.open().transact("monitoring", "enrol_machine", document)
+        assert caught.value.code == Code.NOT_FOUND
+        assert str(caught.value).startswith("NOT_FOUND: ")
+
+    def test_root_must_be_a_certificate(self, place: Place) -> None:
+        with pytest.raises(ContractError) as caught:
+            place.open().transact("monitoring", "init", {"providers_root": "hello"})
+        assert caught.value.code == Code.BAD_ARGUMENT
+
+
+class TestIdentities:
+    def test_key_that_is_not_the_certificates_is_refused(self, place: Place) -> None:
+        """A certificate is public; whoever shows the controller's must also sign with its key."""
+        thief = place.open(Identity("PlatformMSP", place.identity.certificate, new_key()))
+
+        with pytest.raises(Refused, match="signature"):
+            thief.evaluate("monetary", "totals", {})
+        with pytest.raises(Refused, match="signature"):
+            thief.endorse(*deposit())
+
+    @pytest.mark.parametrize("msp_id", ["ProvidersMSP", "EveMSP"])
+    def test_certificate_of_another_organisation_is_refused(self, place: Place, msp_id: str) -> None:
+        with pytest.raises(Refused):
+            place.open(replace(place.identity, msp_id=msp_id)).evaluate("monetary", "totals", {})
+
+    def test_expired_certificate_is_refused(self, place: Place) -> None:
+        ended = place.platform.enrol(
+            "controller", ends=-datetime.timedelta(days=1), chainfaas_role="controller"
+        )
+
+        with pytest.raises(Refused, match="valid at this time"):
+            place.open(ended).evaluate("monetary", "totals", {})
+
+    def test_certificate_that_ends_before_its_block_is_refused(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Or the ledger would hold a transaction that does not verify."""
+        ledger = place.open()
+        envelope = ledger.endorse(*deposit())
+        view: Any = ledger
+        monkeypatch.setattr(view._engine._committer, "_now", lambda: "2200-01-01T00:00:00.000000Z")
+
+        with pytest.raises(Refused, match="valid at this time"):
+            ledger.submit(envelope)
+        assert ledger.height() == 1
+
+    def test_proposal_for_another_channel_is_refused(self, place: Place) -> None:
+        view: Any = place.open()
+        proposal = replace(view._propose(*deposit()), channel="other")
+
+        with pytest.raises(Refused, match="channel"):
+            view._engine.endorse(proposal, place.identity.sign(proposal.data()))
+
+
+class TestEnvelopes:
+    def forge(self, identity: Identity, envelope: Envelope, **changes: Any) -> Envelope:
+        """As a hostile client would: changed, and signed again with its own key."""
+        transaction = replace(Transaction.load(envelope.data.decode()), **changes)
+        signature = base64.b64encode(identity.sign(transaction.signed_data())).decode()
+        signed = replace(transaction, signature=signature)
+        return Envelope(signed.id, signed.result, signed.text().encode())
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"write_set": [["monetary", "acct/dora", '{"free":999,"held":0}']]},
+            {"result": "other"},
+            {"read_set": {"keys": [], "ranges": []}},
+            {"document": {"op": "x", "account": "dora", "amount": 999}},
+        ],
+    )
+    def test_creator_cannot_write_what_the_contract_did_not(
+        self, place: Place, change: dict[str, Any]
+    ) -> None:
+        ledger = place.open()
+        forged = self.forge(place.identity, ledger.endorse(*deposit()), **change)
+
+        with pytest.raises(Refused, match="does not answer"):
+            ledger.submit(forged)
+        assert balance(ledger) == 0
+
+    def test_call_that_was_never_endorsed_is_not_committed(self, place: Place) -> None:
+        eve = place.providers.enrol("eve")
+        place.open()
+        ledger = place.open(eve)
+        view: Any = ledger
+        proposal = view._propose(*deposit())
+        invented = Transaction(
+            id=proposal.tx_id,
+            signature="",
+            read_set={"keys": [], "ranges": []},
+            write_set=[["monetary", "acct/eve", '{"free":999,"held":0}']],
+            event=None,
+            result=None,
+            **vars(proposal),
+        )
+        envelope = Envelope(invented.id, None, invented.text().encode())
+
+        with pytest.raises(ContractError) as caught:
+            ledger.submit(self.forge(eve, envelope))
+        assert caught.value.code == Code.FORBIDDEN
+
+    @pytest.mark.parametrize(
+        ("change", "why"),
+        [
+            ({"id": "0" * 64}, "id"),
+            ({"nonce": "00"}, "id"),
+            ({"channel": "other"}, "channel"),
+            ({"read_set": {}}, "not of an embedded"),
+            ({"read_set": {"keys": [[1, [], 2]], "ranges": []}}, "."),
+            ({"write_set": 5}, "does not answer"),
+            ({"document": 5}, "."),
+        ],
+    )
+    def test_malformed_envelope_is_refused(self, place: Place, change: dict[str, Any], why: str) -> None:
+        ledger = place.open()
+        forged = self.forge(place.identity, ledger.endorse(*deposit()), **change)
+
+        with pytest.raises(LedgerError, match=why):
+            ledger.submit(forged)
+        assert ledger.height() == 1
+        assert ledger.verify().verified
+
+    @pytest.mark.parametrize("code", ["MVCC_READ_CONFLICT", "WHATEVER"])
+    def test_validation_code_is_the_ledgers_to_give(self, place: Place, code: str) -> None:
+        ledger = place.open()
+        forged = self.forge(place.identity, ledger.endorse(*deposit()), validation_code=code)
+
+        ledger.submit(forged)
+
+        assert balance(ledger) == 5
+        assert ledger.verify().verified
+
+    @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"\xff", b"[" * 100_000, b'{"creator": 1}'])
+    def test_data_that_is_no_transaction_is_refused(self, place: Place, data: bytes) -> None:
+        with pytest.raises(Refused, match="not of an embedded ledger"):
+            place.open().submit(Envelope("0" * 64, None, data))
+
+    def test_envelope_that_names_another_transaction_is_refused(self, place: Place) -> None:
+        ledger = place.open()
+
+        with pytest.raises(Refused):
+            ledger.submit(replace(ledger.endorse(*deposit()), tx_id="0" * 64))
+
+    @pytest.mark.parametrize("dumped", [b"", b"{}", b"[]", b'{"tx_id": "", "result": 1, "data": "%"}'])
+    def test_dump_that_is_no_envelope_is_refused(self, dumped: bytes) -> None:
+        with pytest.raises(Refused, match="not an envelope"):
+            Envelope.load(dumped)
+
+    def test_unsigned_envelope_is_refused(self, place: Place) -> None:
+        ledger = place.open()
+        envelope = ledger.endorse(*deposit())
+        fields = json.loads(envelope.data)
+        for signature in ("", "AAAA", "%"):
+            data = json.dumps({**fields, "signature": signature}).encode()
+            with pytest.raises(Refused, match="signature"):
+                ledger.submit(replace(envelope, data=data))
+
+    def test_other_content_under_a_committed_id_is_refused(self, place: Place) -> None:
+        ledger = place.open()
+        envelope = ledger.endorse(*deposit())
+        ledger.submit(envelope)
+
+        with pytest.raises(Refused, match="another transaction of this id"):
+            ledger.submit(self.forge(place.identity, envelope, result="other"))
+
+    def test_envelope_stored_before_a_restart_is_committed_after_it(self, place: Place) -> None:
+        with place.open() as ledger:
+            stored = ledger.endorse(*deposit()).dump()
+
+        ledger = place.open()
+        ledger.submit(Envelope.load(stored))
+
+        assert balance(ledger) == 5
+        assert ledger.verify().verified
+
+    def test_envelope_that_became_stale_over_a_restart_conflicts(self, place: Place) -> None:
+        with place.open() as ledger:
+            stored = ledger.endorse(*deposit()).dump()
+            ledger.transact(*deposit())
+
+        with pytest.raises(Conflict):
+            place.open().submit(Envelope.load(stored))
+
+    def test_forgotten_endorsement_is_simulated_again(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(engine, "REMEMBERED", 1)
+        ledger = place.open()
+        first, second = ledger.endorse(*deposit("a")), ledger.endorse(*deposit("b"))
+
+        ledger.submit(second)
+        ledger.submit(first)
+
+        assert (balance(ledger, "a"), balance(ledger, "b")) == (5, 5)
+
+
+class TestCommitting:
+    def test_callers_that_wait_share_one_block(self, place: Place) -> None:
+        ledger = place.open()
+        view: Any = ledger
+        envelopes = [ledger.endorse(*deposit(f"a{number}")) for number in range(10)]
+        found: list[Commit] = []
+        threads = [
+            threading.Thread(target=lambda e=envelope: found.append(ledger.submit(e)))
+            for envelope in envelopes
+        ]
+
+        with view._engine._committer._committing:  # as if a block was being written
+            for thread in threads:
+                thread.start()
+            while len(view._engine._committer._queue) < len(threads):
+                time.sleep(0.001)
+        for thread in threads:
+            thread.join()
+
+        assert {commit.block for commit in found} == {1}
+        assert ledger.height() == 2
+        assert ledger.verify().verified
+
+    def test_conflict_and_twin_within_one_block(self, place: Place) -> None:
+        ledger = place.open()
+        view: Any = ledger
+        fast, slow = ledger.endorse(*deposit()), ledger.endorse(*deposit())
+        other = view._engine._committer
+        tickets = [commits.Ticket(Transaction.load(e.data.decode())) for e in (fast, slow, fast)]
+        tickets.append(commits.Ticket(replace(tickets[0].transaction, result="other")))
+        other._queue.extend(tickets)
+
+        other._lead()
+
+        first, second, twin, impostor = (ticket.outcome for ticket in tickets)
+        assert first == twin == ledger.status(fast.tx_id)
+        assert isinstance(second, Conflict)
+        assert isinstance(impostor, Refused)
+        assert len(ledger.blocks(1, 1)[0].transactions) == 2
+        assert ledger.verify().verified
+
+    def test_nothing_new_makes_no_block(self, place: Place) -> None:
+        ledger = place.open()
+        view: Any = ledger
+        envelope = ledger.endorse(*deposit())
+        commit = ledger.submit(envelope)
+        ticket = commits.Ticket(Transaction.load(envelope.data.decode()))
+        view._engine._committer._queue.append(ticket)
+
+        view._engine._committer._lead()
+
+        assert ticket.outcome == commit
+        assert ledger.height() == 2
+
+    @pytest.mark.parametrize(
+        ("fails_at", "error"), [("INSERT INTO blocks", Unavailable), ("COMMIT", OutcomeUnknown)]
+    )
+    def test_failing_disk_is_told_and_survived(
+        self, place: Place, fails_at: str, error: type[LedgerError]
+    ) -> None:
+        ledger = place.open()
+        view: Any = ledger
+        committer = view._engine._committer
+        disk = FailingDisk(committer._connection, fails_at)
+        view._engine._committer = Committer(disk, engine.now)  # type: ignore[arg-type]
+        envelope = ledger.endorse(*deposit())
+
+        with pytest.raises(error):
+            ledger.submit(envelope)
+
+        assert ledger.status(envelope.tx_id) is None
+        disk.fails_at = "never"
+        ledger.submit(envelope)
+        assert balance(ledger) == 5
+        assert ledger.verify().verified
+
+    def test_interrupted_leader_leaves_nobody_waiting(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ledger = place.open()
+        view: Any = ledger
+        committer = view._engine._committer
+        ticket = commits.Ticket(Transaction.load(ledger.endorse(*deposit()).data.decode()))
+        committer._queue.append(ticket)
+
+        def interrupt(*_: object) -> bool:
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(commits, "still_current", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            committer._lead()
+
+        assert isinstance(ticket.outcome, OutcomeUnknown)
+        monkeypatch.undo()
+        ledger.transact(*deposit())
+        assert balance(ledger) == 5
+
+    def test_conflicts_without_end_are_given_up(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+        ledger = place.open()
+        tried = []
+        monkeypatch.setattr(client, "TRIES", 3)
+        monkeypatch.setattr(client, "PAUSE_S", 0)
+
+        def conflict(*_: object) -> Commit:
+            tried.append(1)
+            raise Conflict
+
+        monkeypatch.setattr(ledger, "submit", conflict)
+        with pytest.raises(Conflict):
+            ledger.transact(*deposit())
+        assert len(tried) == 3
+
+    def test_file_that_cannot_be_read_is_unavailable(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        ledger = place.open()
+
+        def broken(*_: object) -> int:
+            raise sqlite3.OperationalError("disk I/O error")
+
+        monkeypatch.setattr(store.Store, "tip", broken)
+        with pytest.raises(Unavailable, match="cannot be read"):
+            ledger.height()
+
+
+class FailingDisk:
+    """A connection whose statements fail where they begin so."""
+
+    def __init__(self, connection: sqlite3.Connection, fails_at: str) -> None:
+        self.connection, self.fails_at = connection, fails_at
+
+    @property
+    def in_transaction(self) -> bool:
+        return self.connection.in_transaction
+
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        if sql.startswith(self.fails_at):
+            raise sqlite3.OperationalError("disk I/O error")
+        return self.connection.execute(sql, *values)
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+def commit_until_killed(path: Path, place: tuple[Authority, NetworkConfig, Identity], told: Any) -> None:
+    _, config, identity = place
+    ledger = client.connect(f"embedded://{path}", identity, config=config)
+    for number in range(100_000):
+        ledger.transact(*deposit(f"a{number}"))
+        told.send(number)
+
+
+@pytest.mark.parametrize("after", [0, 1, 7, 40])
+def test_killed_at_any_moment_it_keeps_all_that_was_answered(place: Place, after: int) -> None:
+    context = multiprocessing.get_context("fork")
+    heard, told = context.Pipe(duplex=False)
+    arguments = (place.path, (place.platform, place.config, place.identity), told)
+    process = context.Process(target=commit_until_killed, args=arguments)
+    process.start()
+    answered = -1
+    while answered < after:
+        answered = heard.recv()
+
+    assert process.pid
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    while heard.poll():
+        answered = heard.recv()
+
+    ledger = place.open()
+    found = ledger.verify()
+    assert found.verified, found.fault
+    assert ledger.height() >= answered + 2
+    for number in range(answered + 1):
+        assert balance(ledger, f"a{number}") == 5
+    assert embedded._engines
+    ledger.transact(*deposit())
