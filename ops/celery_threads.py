@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 
 from celery import Celery
-from celery.beat import EmbeddedService
+from celery.beat import EmbeddedService, Scheduler
 
 from tasks import topology
 from worker.provider import Worker
@@ -56,7 +56,8 @@ class Controller:
 
     def __init__(self, app: Celery) -> None:
         self._workers = [QueueWorker(app, queue, threads) for queue, threads in self.THREADS.items()]
-        self._beat = EmbeddedService(app, thread=True)
+        # Not the default scheduler, whose file a kill would damage.
+        self._beat = EmbeddedService(app, thread=True, scheduler_cls=Scheduler)
 
     def start(self) -> None:
         for worker in self._workers:

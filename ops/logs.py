@@ -12,6 +12,8 @@ def configure(level: str) -> None:
     """Set up the logs of this process. `level` is a name of the logging module, in any case."""
     number = getattr(logging, level.upper(), logging.INFO)
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    # Django calls every 5xx answer an error; a function that failed is none of ours. Exceptions are logged.
+    logging.getLogger("django.request").addFilter(lambda record: record.exc_info is not None)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

@@ -27,6 +27,7 @@ class Platform:
         self._options = options
         self._environment = environment
         self._process: subprocess.Popen[str] | None = None
+        self.visitors: list[httpx.Client] = []
 
     @property
     def pid(self) -> int:
@@ -66,6 +67,8 @@ class Platform:
 
     def stop(self) -> int:
         """Ctrl-C; the exit code."""
+        for visitor in self.visitors:
+            visitor.close()
         return self._end(signal.SIGINT)
 
     def _end(self, number: signal.Signals) -> int:
@@ -87,6 +90,7 @@ class Person:
         self.http = httpx.Client(
             base_url=f"{platform.url}/api/v1", timeout=120, limits=httpx.Limits(max_connections=200)
         )
+        platform.visitors.append(self.http)
         if roles:
             self.post("/register", username=name, password=self.password, roles=list(roles))
             self.sign_in()

@@ -21,8 +21,8 @@ def test_the_main_job(dora: Person, pete: Person) -> None:
 
     assert response.status_code == 200
     result = response.json()
-    assert result["words"] == 38265
-    assert result["top"][0] == ["and", 3677]
+    assert result["words"] == 38516
+    assert result["top"][0] == ["and", 3678]
     job = dora.settled(response.headers["ChainFaaS-Job-Id"])
     assert job["state"] == "succeeded"
     assert [step["state"] for step in job["timeline"]] == [

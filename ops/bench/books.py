@@ -1,0 +1,158 @@
+"""The ledger by itself: jobs created and finished on a new embedded ledger, one a transaction and in batches."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from chaincode import client
+from chaincode.client import Ledger, NetworkConfig
+from chaincode.identity import Identity
+from chaincode.receipt import Receipt
+from chainfaas.identity import PROVIDERS
+from chainfaas.identity.embedded import EmbeddedAuthority, private_pem, request
+from ops.bench.amounts import BATCH_SIZES, IN_FLIGHT, Amounts
+from ops.bench.figures import WentWrong, per_second
+
+CHANNEL, MACHINE, PROVIDER = "bench", "benchmachine", "pete"
+DIGEST = hashlib.sha256(b"the result").hexdigest()
+RICH = 10**12
+
+
+def measure(folder: Path, amounts: Amounts) -> dict[str, Any]:
+    """Jobs and transactions a second each way, the gain of batching, and how fast the chain is checked."""
+    with _books(folder) as books:
+        figures = {
+            "single": _rate(1, _alone(books, 1, amounts.single)),
+            f"single_{IN_FLIGHT}_at_once": _rate(1, _at_once(books, amounts.single)),
+            **{f"batch_{size}": _rate(size, _alone(books, size, amounts.batches)) for size in BATCH_SIZES},
+        }
+        for figure in figures.values():
+            figure["ratio_to_single"] = round(figure["jobs_per_s"] / figures["single"]["jobs_per_s"], 2)
+        return {**figures, "verify": _verified(books)}
+
+
+@dataclass(frozen=True)
+class Books:
+    """The controller's ledger, and the key of the one machine."""
+
+    ledger: Ledger
+    machine: Identity
+
+    def developer(self) -> Developer:
+        name = uuid.uuid4().hex
+        document = {"op": f"welcome-{name}", "account": name, "amount": RICH}
+        self.ledger.transact("monetary", "deposit", document)
+        return Developer(self, name)
+
+
+@dataclass(frozen=True)
+class Developer:
+    """Somebody whose jobs are created and paid; only one transaction of theirs is in flight."""
+
+    books: Books
+    name: str
+    jobs: list[str] = field(default_factory=list)
+    receipts: dict[str, str] = field(default_factory=dict)
+
+    def prepare(self, count: int) -> None:
+        """Sign the receipts beforehand: that is the machines' work, not the ledger's."""
+        for _ in range(count):
+            job = str(uuid.uuid4())
+            self.jobs.append(job)
+            self.receipts[job] = Receipt(CHANNEL, job, 1, 20, 0, DIGEST).sign(self.books.machine)
+
+    def round(self, size: int) -> None:
+        """Create so many jobs in one transaction and finish them in another, as the platform does."""
+        jobs = [self.jobs.pop() for _ in range(size)]
+        ledger = self.books.ledger
+        credits = ledger.evaluate("monetary", "balance", {"account": self.name})["credits"][:100]
+        document = {"items": [self._terms(job) for job in jobs], "credits": {self.name: credits}}
+        _all_done(ledger.transact("monitoring", "create", document)[0])
+        _all_done(ledger.transact("monitoring", "finish", {"items": [self._finish(job) for job in jobs]})[0])
+
+    def _terms(self, job: str) -> dict[str, Any]:
+        return {
+            "job": job,
+            "developer": self.name,
+            "function": "dora/echo",
+            "memory_mb": 128,
+            "timeout_ms": 30_000,
+            "max_rate": 64,
+            "machine": MACHINE,
+            "rate": 16,
+        }
+
+    def _finish(self, job: str) -> dict[str, Any]:
+        receipt = {"run_ms": 20, "exit_code": 0, "result_sha256": DIGEST, "signature": self.receipts[job]}
+        return {"job": job, "attempt": 1, "wall_ms": 25, "outcome": "succeeded", "receipt": receipt}
+
+
+@contextmanager
+def _books(folder: Path) -> Iterator[Books]:
+    authority = EmbeddedAuthority(folder / "identity")
+    key = ec.generate_private_key(ec.SECP256R1())
+    certificate = authority.sign_machine(request(key, MACHINE), machine=MACHINE, user=PROVIDER)
+    machine = Identity.load(PROVIDERS, certificate, private_pem(key))
+    config = NetworkConfig(CHANNEL, authority.roots())
+    with client.connect(f"embedded://{folder / 'ledger.db'}", authority.controller(), config=config) as ledger:
+        ledger.transact("monitoring", "init", {"providers_root": authority.roots()[PROVIDERS]})
+        document = {"machine": MACHINE, "provider": PROVIDER, "certificate": certificate}
+        ledger.transact("monitoring", "enrol_machine", document)
+        yield Books(ledger, machine)
+
+
+def _alone(books: Books, size: int, rounds: int) -> tuple[int, float]:
+    developer = books.developer()
+    developer.prepare(size * rounds)
+    began = time.perf_counter()
+    for _ in range(rounds):
+        developer.round(size)
+    return rounds, time.perf_counter() - began
+
+
+def _at_once(books: Books, count: int) -> tuple[int, float]:
+    """Singles of several developers at a time: the ledger commits those that wait in one block."""
+    developers = [books.developer() for _ in range(IN_FLIGHT)]
+    rounds = max(1, count // IN_FLIGHT)
+    for developer in developers:
+        developer.prepare(rounds)
+    began = time.perf_counter()
+    with ThreadPoolExecutor(IN_FLIGHT) as threads:
+        loops = [threads.submit(lambda d: [d.round(1) for _ in range(rounds)], d) for d in developers]
+        for loop in loops:
+            loop.result()
+    return rounds * IN_FLIGHT, time.perf_counter() - began
+
+
+def _rate(size: int, measured: tuple[int, float]) -> dict[str, Any]:
+    rounds, seconds = measured
+    return {
+        "jobs": size * rounds,
+        "transactions_per_s": per_second(2 * rounds, seconds),
+        "jobs_per_s": per_second(size * rounds, seconds),
+    }
+
+
+def _verified(books: Books) -> dict[str, Any]:
+    began = time.perf_counter()
+    verdict = books.ledger.verify()
+    seconds = time.perf_counter() - began
+    if not verdict.verified:
+        raise WentWrong(f"the ledger does not verify: {verdict.fault}")
+    return {"blocks": verdict.height, "blocks_per_s": per_second(verdict.height, seconds)}
+
+
+def _all_done(answers: list[dict[str, Any]]) -> None:
+    for answer in answers:
+        if not answer["ok"]:
+            raise WentWrong(f"the ledger refused a job: {answer['code']} {answer['detail']}")
