@@ -33,6 +33,8 @@ def verify(connection: sqlite3.Connection, config: NetworkConfig) -> Verificatio
         _check_file(connection, replayed)
         for header, digest, body in Store(connection).raw_blocks():
             chain.append(header, digest, body)
+        if not chain.height:
+            raise _FaultFound("there is no genesis block")
         _compare(connection, replayed)
     except _FaultFound as fault:
         return Verification(False, chain.height, str(fault))

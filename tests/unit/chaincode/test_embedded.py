@@ -25,7 +25,7 @@ from chaincode.blocks import Commit, Envelope, NetworkConfig, Transaction
 from chaincode.client import Ledger
 from chaincode.errors import Code, Conflict, ContractError, LedgerError, OutcomeUnknown, Refused, Unavailable
 from chaincode.identity import Identity
-from chaincode.ledgers import commits, embedded, engine, store
+from chaincode.ledgers import commits, engine, store
 from chaincode.ledgers.commits import Committer
 from tests.contracts.authority import Authority, new_key
 from tests.contracts.world import new_name
@@ -545,5 +545,4 @@ def test_killed_at_any_moment_it_keeps_all_that_was_answered(place: Place, after
     assert ledger.height() >= answered + 2
     for number in range(answered + 1):
         assert balance(ledger, f"a{number}") == 5
-    assert embedded._engines
     ledger.transact(*deposit())

@@ -130,6 +130,13 @@ def test_missing_last_block_is_found(world: World, forger: Forger) -> None:
     assert "positions" in fault(world)
 
 
+def test_emptied_file_is_found(world: World, forger: Forger) -> None:
+    for table in ("blocks", *store.DERIVED):
+        forger.run(f"DELETE FROM {table}")
+
+    assert fault(world) == "there is no genesis block"
+
+
 def test_added_rows_are_found(world: World, forger: Forger) -> None:
     forger.run("INSERT INTO state VALUES ('monetary', 'acct/eve', '{\"free\":1,\"held\":0}', 1, 0)")
 
