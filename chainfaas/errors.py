@@ -6,11 +6,13 @@ ChainFaaSError
 ├── NoFunds                  402  caller
 ├── Forbidden                403  caller
 ├── NotFound                 404  caller
+├── WrongMethod              405  caller
 ├── Taken                    409  caller
 │   ├── FunctionStopped
 │   ├── HostedHere
 │   └── NotReady
 ├── TooLarge                 413  caller
+├── WrongMediaType           415  caller
 ├── KeyReused                422  caller
 ├── TooManyRequests          429  caller
 │   └── BudgetSpent
@@ -21,7 +23,9 @@ ChainFaaSError
 ├── JobLost                  503  provider
 ├── NoProviderReady          503  platform
 │   └── NoRuntime
-└── LedgerAway               503  platform
+├── LedgerAway               503  platform
+├── BrokerAway               503  platform
+└── DatabaseAway             503  platform
 
 `type` in a problem document is `/problems/<slug>`; docs/problems.md lists every slug.
 """
@@ -82,6 +86,12 @@ class NotFound(ChainFaaSError):
     status, slug, title, fault = 404, "not-found", "Not found", "caller"
 
 
+class WrongMethod(ChainFaaSError):
+    """This address does not take that method; the header `Allow` names those that it takes."""
+
+    status, slug, title, fault = 405, "wrong-method", "Method not allowed", "caller"
+
+
 class Taken(ChainFaaSError):
     """That is taken already."""
 
@@ -111,6 +121,12 @@ class TooLarge(ChainFaaSError):
     """The body is larger than 1 MiB."""
 
     status, slug, title, fault = 413, "too-large", "Too large", "caller"
+
+
+class WrongMediaType(ChainFaaSError):
+    """This address takes `Content-Type: application/json`."""
+
+    status, slug, title, fault = 415, "wrong-media-type", "Unsupported media type", "caller"
 
 
 class KeyReused(ChainFaaSError):
@@ -182,4 +198,18 @@ class LedgerAway(ChainFaaSError):
     """The ledger does not answer. Nothing was billed; call again in a moment."""
 
     status, slug, title = 503, "ledger-away", "Ledger away"
+    retry_after_s = 2
+
+
+class BrokerAway(ChainFaaSError):
+    """The message broker does not answer. Nothing was billed; call again in a moment."""
+
+    status, slug, title = 503, "broker-away", "Broker away"
+    retry_after_s = 2
+
+
+class DatabaseAway(ChainFaaSError):
+    """The database does not answer. Call again in a moment."""
+
+    status, slug, title = 503, "database-away", "Database away"
     retry_after_s = 2
