@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.core.asgi import get_asgi_application
-
-if TYPE_CHECKING:
-    from asgiref.typing import ASGIReceiveCallable, ASGISendCallable, Scope
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chainfaas.settings")
 
 _pages: Any = get_asgi_application()
 
-from chainfaas.api.asgi import PROGRAMS, Handler, LimitedBody  # noqa: E402 - needs the applications loaded
+from chainfaas.api.asgi import PROGRAMS, Handler, LimitedBody, Receive, Scope, Send  # noqa: E402 - it needs the applications loaded
 
 _api = LimitedBody(Handler())
 
 
-async def application(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+async def application(scope: Scope, receive: Receive, send: Send) -> None:
     """What programs read goes past the pages' middleware, and past its cost."""
     if scope["type"] == "http" and scope["path"].startswith(PROGRAMS):
         await _api(scope, receive, send)
