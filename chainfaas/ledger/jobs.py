@@ -65,6 +65,8 @@ def create(job: Job) -> str:
         raise NoFunds
     if answer.code == "ALREADY_DONE":
         raise Tombstone
+    if answer.ok and answer.code == "EXISTS":
+        return _first_tx(job)
     return _expect(answer).tx_id
 
 
@@ -93,6 +95,8 @@ def finish(job: Job) -> Settlement:
     if answer.code == "BAD_RECEIPT":
         raise NoReceipt(answer.detail)
     answer = _expect(answer)
+    if answer.code == "ALREADY_DONE":
+        return _closed(job)
     return Settlement(answer.tx_id, answer.cost, answer.billed_ms)
 
 
@@ -105,18 +109,11 @@ def confirm(job: Job) -> str:
 def settle(job: Job) -> Settlement | None:
     """Pay a confirmed job by the machine's own time on the ledger, or tell how it was paid already.
     None while the machine's time is not there."""
-    record = read(job.key)
-    if record is None:
-        return None
-    if record["payment_done"]:
-        return Settlement("", record["cost"] or 0, record.get("billed_ms") or 0)
-    if record["time_ms"] is None:
-        return None
     try:
         result, commit = transact("monitoring", "settle", {"job": job.key})
     except ContractError as error:
         if error.code in REPEATED:
-            return settle(job)
+            return _closed(job)
         if error.code == "NOT_FOUND":
             return None
         raise
@@ -124,14 +121,16 @@ def settle(job: Job) -> Settlement | None:
 
 
 def release(job: Job, why: str) -> Settlement:
-    """Free the hold: nobody pays. Where it was paid meanwhile, how."""
+    """Free the hold: nobody pays. Where both sides have spoken meanwhile, it is paid."""
     try:
         _, commit = transact("monitoring", "release", {"job": job.key, "why": why})
     except ContractError as error:
-        record = read(job.key) if error.code in REPEATED else None
-        if record is None and error.code not in REPEATED:
+        if error.code in REPEATED:
+            return _closed(job)
+        paid = settle(job) if error.code == "FORBIDDEN" else None
+        if paid is None:
             raise
-        return Settlement("", (record or {}).get("cost") or 0, (record or {}).get("billed_ms") or 0)
+        return paid
     return Settlement(commit.tx_id, 0, 0)
 
 
@@ -155,6 +154,19 @@ def history(job: str) -> list[dict[str, Any]]:
             return []
         raise
     return changes
+
+
+def _closed(job: Job) -> Settlement:
+    """How a job was closed that the ledger says is closed. A tombstone has no record: nothing was held."""
+    changes = history(job.key)
+    if not changes:
+        return Settlement("", 0, 0)
+    last = changes[-1]
+    return Settlement(last["tx_id"], last["value"]["cost"] or 0, last["value"]["billed_ms"] or 0)
+
+
+def _first_tx(job: Job) -> str:
+    return str(history(job.key)[0]["tx_id"])
 
 
 def _confirmation(job: Job) -> dict[str, Any]:
@@ -209,6 +221,6 @@ def _answers(result: list[dict[str, Any]], tx_id: str) -> list[_Answer]:
 
 
 def _expect(answer: _Answer) -> _Answer:
-    if answer.ok or answer.code in REPEATED:
+    if answer.ok or answer.code == "ALREADY_DONE":  # EXISTS without ok: it has the job with other content
         return answer
     raise LedgerAway(f"The ledger refused it: {answer.code} {answer.detail}")
