@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -23,7 +25,7 @@ class Platform:
 
     def __init__(self, data: Path, *options: str, **environment: str) -> None:
         self.data, self.url = data, ""
-        self._port = 0
+        self._port = _free_port()
         self._options = options
         self._environment = environment
         self._process: subprocess.Popen[str] | None = None
@@ -58,7 +60,6 @@ class Platform:
         watchdog.cancel()
         assert line.startswith("ready "), f"it did not start:\n{self.log[-3000:]}"
         self.url = line.split()[1]
-        self._port = int(self.url.rpartition(":")[2])
         return self
 
     def kill(self) -> None:
@@ -125,6 +126,17 @@ class Person:
                 return found
             assert time.monotonic() < end, f"not settled: {found}"
             time.sleep(0.02)
+
+
+def _free_port() -> int:
+    """A port below those that the kernel gives to clients: one of them could be in the way after a restart."""
+    for _ in range(100):
+        with socket.socket() as candidate:
+            port = 20000 + secrets.randbelow(10000)
+            with contextlib.suppress(OSError):
+                candidate.bind(("127.0.0.1", port))
+                return port
+    raise RuntimeError("no free port")
 
 
 def host(platform: Platform) -> Person:
