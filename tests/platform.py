@@ -129,7 +129,7 @@ class Person:
 
 
 def _free_port() -> int:
-    """A port below those that the kernel gives to clients: one of them could be in the way after a restart."""
+    """A port below those that the kernel gives to clients, which could be in the way after a restart."""
     for _ in range(100):
         with socket.socket() as candidate:
             port = 20000 + secrets.randbelow(10000)
