@@ -27,7 +27,7 @@ from tasks import limits, messages, topology
 log = structlog.get_logger()
 
 # kombu inflates a message before anybody can look at it: 400 KB on the wire become a gigabyte.
-kombu.compression._decoders.clear()
+kombu.compression._decoders.clear()  # type: ignore[attr-defined] # there is no public way
 
 PREFETCH = 4
 """Messages taken ahead of each inbox: the same for every machine, so that none can crowd the others out."""
@@ -59,7 +59,7 @@ def accept(message: Any) -> tuple[str, str]:
     return machine, text
 
 
-class Ingress(ConsumerMixin):  # type: ignore[misc] # kombu has no types
+class Ingress(ConsumerMixin):
     """Consumes the inboxes of all machines that have not left, until told to stop."""
 
     def __init__(self, app: Celery, machines: Callable[[], Iterable[str]] | None = None) -> None:

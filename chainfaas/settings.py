@@ -9,7 +9,7 @@ from pathlib import Path
 
 import environ
 
-env = environ.FileAwareEnv()
+env = environ.FileAwareEnv()  # type: ignore[no-untyped-call]
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(env.str("CHAINFAAS_DATA", default=str(ROOT / ".data"))).absolute()

@@ -10,7 +10,7 @@ import asyncio
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import lru_cache
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -25,14 +25,9 @@ class Bell(Protocol):
         """Something happened to the job: it ended, or a place became free for it."""
         ...
 
-    def listen(self, job: str) -> _Listening:
+    def listen(self, job: str) -> AbstractContextManager[asyncio.Event]:
         """A context in whose body an asyncio.Event is set at each ring. Enter it before the job can end."""
         ...
-
-
-class _Listening(Protocol):
-    def __enter__(self) -> asyncio.Event: ...
-    def __exit__(self, *_: object) -> bool | None: ...
 
 
 class MemoryBell:

@@ -57,7 +57,7 @@ class Controller:
     def __init__(self, app: Celery) -> None:
         self._workers = [QueueWorker(app, queue, threads) for queue, threads in self.THREADS.items()]
         # Not the default scheduler, whose file a kill would damage.
-        self._beat = EmbeddedService(app, thread=True, scheduler_cls=Scheduler)
+        self._beat: threading.Thread = EmbeddedService(app, thread=True, scheduler_cls=Scheduler)  # type: ignore[assignment] # with thread=True
 
     def start(self) -> None:
         for worker in self._workers:

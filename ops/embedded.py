@@ -126,7 +126,7 @@ def _stop(controller: Any, ingress: Any, ingress_thread: Any, providers: list[Pr
     end = time.monotonic() + DRAIN_S
     for provider in providers:
         provider.stop(max(0.1, end - time.monotonic()))
-    state.should_stop = 0
+    state.should_stop = 0  # type: ignore[assignment] # an exit code, or None to go on
     ingress.stop()
     controller.join(1.0)
     ingress_thread.join(2.0)

@@ -7,7 +7,7 @@ type, a number out of range or a body over the limit is `Malformed`, never a cra
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import msgspec
 from msgspec import Meta, Struct
@@ -70,8 +70,9 @@ class Run(Struct, frozen=True, forbid_unknown_fields=True):
         return _text(self)
 
     @classmethod
-    def load(cls, text: str) -> Run:
-        return _load(text, cls)
+    def load(cls, text: str) -> Self:
+        message: Self = _load(text, cls)
+        return message
 
 
 class Started(Struct, frozen=True, forbid_unknown_fields=True, tag="started"):
@@ -125,8 +126,9 @@ class Cancel(Struct, frozen=True, forbid_unknown_fields=True, tag="cancel"):
         return _text(self)
 
     @classmethod
-    def load(cls, text: str) -> Cancel:
-        return _load(text, cls)
+    def load(cls, text: str) -> Self:
+        message: Self = _load(text, cls)
+        return message
 
 
 def load_report(text: str) -> Report:

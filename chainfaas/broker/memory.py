@@ -48,7 +48,7 @@ _consumers: Counter[str] = Counter()
 _counting = threading.Lock()
 
 
-class Channel(memory.Channel):  # type: ignore[misc] # kombu has no types
+class Channel(memory.Channel):
     """A channel that counts the consumers of each queue and rings the bell."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -63,13 +63,14 @@ class Channel(memory.Channel):  # type: ignore[misc] # kombu has no types
         super().basic_ack(*args, **kwargs)
         _bell.ring()
 
-    def basic_consume(self, queue: str, no_ack: bool, callback: Any, consumer_tag: str, **kwargs: Any) -> Any:
+    def basic_consume(  # type: ignore[override] # kombu's own returns nothing either
+        self, queue: str, no_ack: bool, callback: Any, consumer_tag: str | None, **kwargs: Any
+    ) -> None:
+        super().basic_consume(queue, no_ack, callback, consumer_tag, **kwargs)
         with _counting:
-            self._consuming[consumer_tag] = queue
+            self._consuming[str(consumer_tag)] = queue
             _consumers[queue] += 1
-        answer = super().basic_consume(queue, no_ack, callback, consumer_tag, **kwargs)
         _bell.ring()
-        return answer
 
     def basic_cancel(self, consumer_tag: str) -> Any:
         self._uncount(consumer_tag)
@@ -87,19 +88,19 @@ class Channel(memory.Channel):  # type: ignore[misc] # kombu has no types
                 _consumers[queue] -= 1
 
 
-class Transport(memory.Transport):  # type: ignore[misc] # kombu has no types
+class Transport(memory.Transport):
     """`broker_transport = "chainfaas.broker.memory:Transport"`."""
 
     Channel = Channel
-    default_connection_params: dict[str, Any] = {}  # noqa: RUF012 - it has no host, so none is missing
+    default_connection_params: dict[str, Any] = {}
 
-    def drain_events(self, connection: Any, timeout: float | None = None) -> None:
+    def drain_events(self, connection: Any, timeout: float | None = None, **_: Any) -> None:
         """Deliver one message, waiting at most `timeout` seconds for it (None: for ever)."""
         end = None if timeout is None else time.monotonic() + timeout
         while True:
             heard = _bell.rings
             try:
-                self.cycle.get(self._deliver, timeout=timeout)
+                self.cycle.get(self._deliver, timeout=timeout)  # type: ignore[union-attr] # set by __init__
                 return
             except Empty:
                 left = LONGEST_NAP_S if end is None else min(LONGEST_NAP_S, end - time.monotonic())
@@ -134,7 +135,7 @@ class MemoryBroker:
     def remove(self, machine: str) -> None:
         with current_app.connection_for_write() as connection:
             for name in (topology.task_queue, topology.control_queue, topology.inbox):
-                connection.default_channel.queue_delete(name(machine))
+                Queue(name(machine), channel=connection.default_channel).delete()
 
     def connected(self) -> set[str]:
         prefix = topology.task_queue("")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import structlog
 from celery import Task, shared_task
@@ -16,7 +17,7 @@ log = structlog.get_logger()
 
 
 @shared_task(name=names.RECORD_RESULT, bind=True, max_retries=20)
-def record_result(self: Task, machine: str, seen_ms: float, text: str) -> str | None:
+def record_result(self: Task[Any, Any], machine: str, seen_ms: float, text: str) -> str | None:
     """The job that this report ended, or None: it started, or the report is a repeat, stale or another's.
     `seen_ms` is when the ingress had it, in milliseconds since 1970."""
     report = messages.load_report(text)

@@ -63,14 +63,18 @@ class Batches(Generic[Item, Answer]):
         with self._lock:
             self._waiting.append(mine)
             company = len(self._waiting) > 1
-        while not mine.done:
-            with self._turn:
-                if mine.done:  # whoever had the turn before took ours along
-                    break
+        while not self._carried(mine, company):
+            pass
+        return mine.result()
+
+    def _carried(self, mine: _Call[Item, Answer], company: bool) -> bool:
+        """Wait for the turn, and carry what waits, unless whoever had it before took ours along."""
+        with self._turn:
+            if not mine.done:
                 if company:
                     time.sleep(self._wait_s)
                 self._run(self._take())
-        return mine.result()
+            return mine.done
 
     def _take(self) -> list[_Call[Item, Answer]]:
         batch: dict[str, _Call[Item, Answer]] = {}

@@ -20,6 +20,8 @@ _writing = threading.Lock()
 class DatabaseWrapper(base.DatabaseWrapper):
     """`ENGINE = "chainfaas.sqlite"`, with `transaction_mode` IMMEDIATE: each transaction is a writer's."""
 
+    # Django's stubs lack these methods, so mypy finds none above.
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._my_turn = False
@@ -29,24 +31,24 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise OperationalError(f"no turn to write within {PATIENCE_S:g} s")
         self._my_turn = True
         try:
-            super()._start_transaction_under_autocommit()  # type: ignore[misc] # not in the stubs
+            super()._start_transaction_under_autocommit()  # type: ignore[misc]
         except BaseException:
             self._end_turn()
             raise
 
     def _commit(self) -> None:
-        super()._commit()  # if it fails, Django rolls back
+        super()._commit()  # type: ignore[misc] # if it fails, Django rolls back
         self._end_turn()
 
     def _rollback(self) -> None:
         try:
-            super()._rollback()
+            super()._rollback()  # type: ignore[misc]
         finally:
             self._end_turn()
 
     def _close(self) -> None:
         try:
-            super()._close()
+            super()._close()  # type: ignore[misc]
         finally:
             self._end_turn()
 
