@@ -1,1 +1,1 @@
-"""The bench: what a call costs on this machine, step by step, beside a plain subprocess and the run before."""
+"""The bench: what a call costs on this machine, step by step, beside a bare process and the run before."""

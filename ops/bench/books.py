@@ -1,4 +1,4 @@
-"""The ledger by itself: jobs created and finished on a new embedded ledger, one a transaction and in batches."""
+"""The ledger by itself: jobs created and finished on a new embedded ledger, singly and in batches."""
 
 from __future__ import annotations
 
@@ -104,7 +104,9 @@ def _books(folder: Path) -> Iterator[Books]:
     certificate = authority.sign_machine(request(key, MACHINE), machine=MACHINE, user=PROVIDER)
     machine = Identity.load(PROVIDERS, certificate, private_pem(key))
     config = NetworkConfig(CHANNEL, authority.roots())
-    with client.connect(f"embedded://{folder / 'ledger.db'}", authority.controller(), config=config) as ledger:
+    with client.connect(
+        f"embedded://{folder / 'ledger.db'}", authority.controller(), config=config
+    ) as ledger:
         ledger.transact("monitoring", "init", {"providers_root": authority.roots()[PROVIDERS]})
         document = {"machine": MACHINE, "provider": PROVIDER, "certificate": certificate}
         ledger.transact("monitoring", "enrol_machine", document)
@@ -115,8 +117,7 @@ def _alone(books: Books, size: int, rounds: int) -> tuple[int, float]:
     developer = books.developer()
     developer.prepare(size * rounds)
     began = time.perf_counter()
-    for _ in range(rounds):
-        developer.round(size)
+    _rounds(developer, size, rounds)
     return rounds, time.perf_counter() - began
 
 
@@ -128,10 +129,15 @@ def _at_once(books: Books, count: int) -> tuple[int, float]:
         developer.prepare(rounds)
     began = time.perf_counter()
     with ThreadPoolExecutor(IN_FLIGHT) as threads:
-        loops = [threads.submit(lambda d: [d.round(1) for _ in range(rounds)], d) for d in developers]
+        loops = [threads.submit(_rounds, developer, 1, rounds) for developer in developers]
         for loop in loops:
             loop.result()
     return rounds * IN_FLIGHT, time.perf_counter() - began
+
+
+def _rounds(developer: Developer, size: int, rounds: int) -> None:
+    for _ in range(rounds):
+        developer.round(size)
 
 
 def _rate(size: int, measured: tuple[int, float]) -> dict[str, Any]:

@@ -61,12 +61,12 @@ class Caller:
 
     def call(self, function: str, body: bytes) -> Answer:
         """Call a function. A 503 is tried again when the platform says, as a client should."""
-        path, sent_ns = f"/functions/{function}/invoke", time.monotonic_ns()
-        for retries in range(MOST_RETRIES):
-            response, _ = self._ask("POST", path, body)
-            if response.status != 503:
-                break
+        path, sent_ns, retries = f"/functions/{function}/invoke", time.monotonic_ns(), 0
+        response, _ = self._ask("POST", path, body)
+        while response.status == 503 and retries < MOST_RETRIES:
             time.sleep(float(response.headers.get("Retry-After") or DEFAULT_RETRY_S))
+            response, _ = self._ask("POST", path, body)
+            retries += 1
         job = response.headers.get("ChainFaaS-Job-Id")
         return Answer(response.status, job, sent_ns, time.monotonic_ns(), retries)
 

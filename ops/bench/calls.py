@@ -87,7 +87,9 @@ def _loop(
     overhead = [timing["t_rsp_ms"] - timing["t_cmp_ms"] for timing in timings]
     return {
         "calls": len(answers),
-        "errors": {str(status): n for status, n in Counter(a.status for a in answers).items() if status != 200},
+        "errors": {
+            str(status): n for status, n in Counter(a.status for a in answers).items() if status != 200
+        },
         "retries_503": sum(answer.retries for answer in answers),
         "jobs_per_s": per_second(len(good), seconds),
         "http_ms": spread([answer.took_ms for answer in good]),

@@ -19,12 +19,13 @@ from typing import Any, ParamSpec, TypeVar
 import django
 
 from ops import embedded
+from ops.bench.figures import WentWrong
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 WATCHED = {
-    "http": "chainfaas.asgi:application",
+    "http": "django.core.handlers.asgi:ASGIHandler.handle",
     "submit": "chainfaas.jobs.lifecycle:submit",
     "assign": "chainfaas.jobs.placing:assign",
     "create": "chainfaas.ledger.jobs:create",
@@ -53,7 +54,46 @@ def main() -> int:
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--data", type=Path, required=True)
     data: Path = parser.parse_known_args()[0].data
-    _before(embedded, "_serve", attach)
+    _attach_after_setup()
     code = embedded.main()
     (data / SPANS).write_text(json.dumps(_spans))
     return code
+
+
+def attach() -> None:
+    """Put a stopwatch on everything that is WATCHED."""
+    for name, place in WATCHED.items():
+        module, _, path = place.partition(":")
+        try:
+            *holders, attribute = path.split(".")
+            holder: Any = functools.reduce(getattr, holders, importlib.import_module(module))
+            setattr(holder, attribute, _timed(name, getattr(holder, attribute)))
+        except (ImportError, AttributeError) as error:
+            raise WentWrong(f"there is no {place} to time; ops/bench/stopwatch.py names it") from error
+
+
+def _attach_after_setup() -> None:
+    setup = django.setup
+
+    def setup_then_attach(set_prefix: bool = True) -> None:
+        django.setup = setup
+        setup(set_prefix)
+        attach()
+
+    django.setup = setup_then_attach
+
+
+def _timed(name: str, function: Callable[P, R]) -> Callable[P, R]:
+    @functools.wraps(function)
+    def timed(*args: P.args, **kwargs: P.kwargs) -> R:
+        begin, cpu = time.monotonic_ns(), time.process_time_ns()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _spans.append((name, begin, time.monotonic_ns(), cpu, time.process_time_ns()))
+
+    return timed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

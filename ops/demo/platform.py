@@ -18,11 +18,11 @@ class DidNotStart(Exception):
 
 
 @contextlib.contextmanager
-def running(data: Path, *options: str) -> Iterator[str]:
+def running(data: Path, *options: str, program: str = "ops.embedded") -> Iterator[str]:
     """The URL of a platform that runs as long as the context does. Its log is in `data`/log."""
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     log = data / "log"
-    command = [sys.executable, "-P", "-m", "ops.embedded", "--port", "0", "--data", str(data), *options]
+    command = [sys.executable, "-P", "-m", program, "--port", "0", "--data", str(data), *options]
     with log.open("a") as stderr:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
     try:
