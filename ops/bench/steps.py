@@ -51,7 +51,7 @@ STEPS = (
     Step("turn", "submit ends", "assign begins", "back to the event loop, and to a thread again"),
     Step("assign", "assign begins", "assign ends", "the machines with room are asked for: one commit"),
     Step(
-        "ledger.create", "create begins", "create ends", "the hold: endorse, sign, check, a block on the disk"
+        "ledger.create", "assign ends", "create ends", "the hold: endorse, sign, check, a block on the disk"
     ),
     Step("note", "create ends", "dispatch begins", "the job is moved to recorded: one commit"),
     Step("dispatch", "dispatch begins", "dispatch ends", "the input is read, and the task published"),

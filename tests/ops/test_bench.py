@@ -6,6 +6,7 @@ import fcntl
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ def test_document_has_the_cost_of_each_step_and_names_the_slowest(first: dict[st
 
 
 def test_steps_follow_on_each_other_without_a_gap() -> None:
-    assert all(before.end == after.begin for before, after in zip(STEPS, STEPS[1:], strict=False))
+    assert all(before.end == after.begin for before, after in pairwise(STEPS))
 
 
 def test_second_run_prints_ratios_to_the_first(first: dict[str, Any], folder: Path) -> None:
