@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 
 import structlog
-from environ import ImproperlyConfigured
+from environ.compat import ImproperlyConfigured  # type: ignore[attr-defined] # environ has no types
 
 from chaincode.errors import Refused
 from worker.app import provider_app
@@ -23,19 +23,24 @@ LOOK_S = 1.0
 
 def main() -> int:
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
-    leave = threading.Event()
-    _on_signals(lambda *_: sys.exit(0))  # while it waits for the broker there is nothing to finish
+    _on_signals(lambda *_: sys.exit(0))  # also out of waiting for a broker that is away
     try:
         config = Config.from_environment()
-        provider = Provider(config, provider_app(config))
-        provider.start(timeout_s=None)
+        return _run(Provider(config, provider_app(config)))
     except (ImproperlyConfigured, ValueError, OSError, Refused, AlreadyRunning) as error:
         log.error("provider.not_started", error=str(error))
         return 2
-    _on_signals(lambda *_: leave.set())
-    while provider.alive and not leave.wait(LOOK_S):
-        pass
-    provider.stop()
+
+
+def _run(provider: Provider) -> int:
+    leave = threading.Event()
+    try:
+        provider.start(timeout_s=None)
+        _on_signals(lambda *_: leave.set())
+        while provider.alive and not leave.wait(LOOK_S):
+            pass
+    finally:
+        provider.stop()
     return 0 if leave.is_set() else 1
 
 

@@ -10,7 +10,8 @@ from worker.config import Config
 
 def provider_app(config: Config) -> Celery:
     """One a process."""
-    app = Celery("chainfaas-provider", broker=config.broker_url)
+    # No fixups: a DJANGO_SETTINGS_MODULE in the environment must not bring Django in.
+    app = Celery("chainfaas-provider", broker=config.broker_url, fixups=[])
     app.conf.update(
         accept_content=["json"],
         task_serializer="json",

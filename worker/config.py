@@ -42,7 +42,7 @@ class Config:
     @classmethod
     def from_environment(cls) -> Config:
         """Raises environ's ImproperlyConfigured, naming the variable, or ValueError, saying what is wrong."""
-        env = environ.FileAwareEnv()
+        env = environ.FileAwareEnv()  # type: ignore[no-untyped-call] # environ has no types
         data = Path(env.str("CHAINFAAS_DATA", default="~/.chainfaas/provider")).expanduser()
         return cls(
             machine=env.str("CHAINFAAS_MACHINE"),

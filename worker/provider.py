@@ -93,12 +93,15 @@ class Provider:
         Raises AlreadyRunning, or NotConnected if the broker is not there within the time (None: waits).
         """
         self._held = _hold(self._config.data / "lock")
-        self._runtime.reap()
-        self._outbox.start()
-        tasks.host(self._config.machine, self._executor)
-        if not (self._control.start(timeout_s) and self._start_worker(timeout_s)):
+        try:
+            self._runtime.reap()
+            self._outbox.start()
+            tasks.host(self._config.machine, self._executor)
+            if not (self._control.start(timeout_s) and self._start_worker(timeout_s)):
+                raise NotConnected
+        except BaseException:  # half a machine would take cancels and never act on them
             self.stop(drain_s=0)
-            raise NotConnected
+            raise
         log.info("provider.ready", machine=self._config.machine, slots=self._config.slots)
 
     def stop(self, drain_s: float = DRAIN_S) -> None:

@@ -17,9 +17,10 @@ from worker.config import Config
 
 def make_app() -> Celery:
     """One a process, as in the product."""
-    app = Celery("tests", broker="memory://", set_as_current=False)
+    app = Celery("tests", broker="memory://", set_as_current=False, fixups=[])
     app.conf.update(
         accept_content=["json"],
+        broker_transport="tests.worker.moody:Transport",
         broker_transport_options={"polling_interval": 0.005},
         task_create_missing_queues=False,
         task_ignore_result=True,

@@ -126,8 +126,9 @@ def test_the_environment_is_the_functions_own(
     runtime: ProcessRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BROKER_URL", "amqp://pete:s3cret@broker")
+    env = {"GREETING": "hé", "LD_PRELOAD": "/evil.so", "PATH": "/mine", strays.MARKER: "nobody/nothing"}
 
-    finished = call(runtime, "mirror", env={"GREETING": "hé", "LD_PRELOAD": "/evil.so", "PATH": "/mine"})
+    finished = call(runtime, "mirror", env=env)
     seen, started_with = finished.output.decode().split("---\n")
 
     assert "s3cret" not in seen + started_with
@@ -136,6 +137,7 @@ def test_the_environment_is_the_functions_own(
     )
     assert "GREETING=hé\n" in seen
     assert "PATH=/mine\n" in seen
+    assert f"{strays.MARKER}={MACHINE}/" in seen
     assert "\nLD_PRELOAD=" not in f"\n{started_with}"  # the loader has not obeyed it
     assert finished.log == b""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from chaincode.identity import Identity
 from chaincode.receipt import Receipt
 from tasks import limits, topology
 from tasks.messages import Outcome, Result, Started
+from tests.worker import moody
 from tests.worker.conftest import PETE, StartMachine
 from tests.worker.controller import Controller, make_config
 from tests.worker.making import make_run
@@ -265,6 +267,40 @@ class TestSeveralAtOnce:
         assert controller.result("alpha").outcome == Outcome.REFUSED
         assert controller.result("omega").outcome == Outcome.EXITED
         assert controller.result("middle").outcome == Outcome.REFUSED
+
+
+class TestABrokerThatIsAway:
+    @pytest.fixture(autouse=True)
+    def _comes_back(self) -> Iterator[None]:
+        yield
+        moody.Channel.failures = 0
+
+    @pytest.mark.usefixtures("provider")
+    def test_reports_wait_for_it(self, controller: Controller) -> None:
+        moody.Channel.failures = 3
+
+        controller.send(PETE, make_run())
+
+        assert isinstance(controller.report(PETE), Started)
+        assert isinstance(controller.report(PETE), Result)
+
+    def test_a_result_that_found_no_broker_is_sent_in_the_next_life(
+        self, start: StartMachine, controller: Controller, tmp_path: Path
+    ) -> None:
+        moody.Channel.failures = 10**9
+        provider = start()
+        controller.send(PETE, make_run("chainfaas/echo", input=b"kept"))
+        while not list((tmp_path / PETE / "journal").glob("*.result")):
+            time.sleep(0.01)
+
+        provider.stop(drain_s=0.2)
+        assert controller.waiting(PETE) == 1
+        moody.Channel.failures = 0
+        start()
+        result = controller.report(PETE)
+
+        assert isinstance(result, Result)  # it did not start again
+        assert (result.outcome, result.output) == (Outcome.EXITED, b"kept")
 
 
 class TestStopping:

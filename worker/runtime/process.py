@@ -157,7 +157,8 @@ class ProcessRuntime:
             "LANG": "C.UTF-8",
             **strays.mark(self._machine, task_id),
         }
-        return fixed | {launcher.ENV_PREFIX + name: value for name, value in task.env.items()}
+        own = {name: value for name, value in task.env.items() if name != strays.MARKER}
+        return fixed | {launcher.ENV_PREFIX + name: value for name, value in own.items()}
 
 
 def _cpu_s(task: Run) -> int:

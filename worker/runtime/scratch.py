@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,58 +27,51 @@ def folder(path: Path) -> Iterator[Path]:
 
 
 def remove(path: Path) -> None:
-    """Remove a tree, whatever is in it. Never raises: what stays is removed at the next start."""
+    """Remove a tree, whatever is in it. Never raises: what stays is removed at the next start.
+
+    Not by shutil.rmtree, which holds a file open for each level: a deep tree would take all that this
+    process may have.
+    """
     try:
-        shutil.rmtree(path)
+        path.rmdir()
     except FileNotFoundError:
         return
-    except (OSError, RecursionError):
-        _remove_stubborn(path)
-
-
-def _remove_stubborn(path: Path) -> None:
-    """Folders without permissions, or nested deeper than Python follows."""
-    commands = (
-        [
-            "/usr/bin/find",
-            str(path),
-            "-type",
-            "d",
-            "!",
-            "-perm",
-            "-700",
-            "-exec",
-            "chmod",
-            "u+rwx",
-            "{}",
-            ";",
-        ],
-        ["/bin/rm", "-rf", "--", str(path)],
-    )
-    try:
-        for command in commands:
-            subprocess.run(command, check=False, timeout=REMOVAL_S, capture_output=True)
-    except (OSError, subprocess.SubprocessError) as error:
-        log.warning("scratch.not_removed", error=type(error).__name__)
+    except OSError:
+        if not _rm(path):
+            _run(
+                "/usr/bin/find", path, "-type", "d", "!", "-perm", "-700", "-exec", "chmod", "700", "{}", ";"
+            )
+            if not _rm(path):
+                log.warning("scratch.not_removed", folder=path.name)
 
 
 def is_over(path: Path, *, size: int, files: int) -> bool:
-    """Whether a tree holds more than so many bytes or entries. Stops counting as soon as it does."""
-    total = entries = 0
-    try:
-        for parent, folders, names in os.walk(path):
-            entries += len(folders) + len(names)
-            total += sum(_size(f"{parent}/{name}") for name in names)
-            if total > size or entries > files:
-                return True
-    except RecursionError:
-        return True  # nested deeper than Python follows
+    """Whether a tree holds more than so many bytes or entries, or hides what it holds."""
+    folders, total, entries = [str(path)], 0, 0
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as found:
+                for entry in found:
+                    entries += 1
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+                    # What it takes on disk: a sparse file may be as long as it likes.
+                    total += entry.stat(follow_symlinks=False).st_blocks * 512
+                    if total > size or entries > files:
+                        return True
+        except FileNotFoundError:
+            continue  # it went meanwhile
+        except OSError:
+            return True  # without permission, or nested deeper than a path may be long
     return False
 
 
-def _size(path: str) -> int:
-    """What a file takes on disk: a sparse one is as long as it likes."""
+def _rm(path: Path) -> bool:
+    return _run("/bin/rm", "-rf", "--", path)
+
+
+def _run(*command: str | Path) -> bool:
     try:
-        return os.lstat(path).st_blocks * 512
-    except OSError:
-        return 0  # it went meanwhile
+        return subprocess.run(command, check=False, timeout=REMOVAL_S, capture_output=True).returncode == 0
+    except (OSError, subprocess.SubprocessError):
+        return False
