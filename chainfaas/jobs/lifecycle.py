@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from chainfaas import dispatch, waiting
-from chainfaas.errors import BadInput, ChainFaaSError, FunctionStopped, KeyReused, NoFunds
+from chainfaas.errors import BadInput, ChainFaaSError, FunctionStopped, KeyReused, NoFunds, NotFound
 from chainfaas.jobs import placing, verdicts
 from chainfaas.jobs.moves import move
 from chainfaas.ledger import jobs as ledger
@@ -64,7 +64,12 @@ def submit(
             JobInput.objects.create(job=job, body=body)
             Move.objects.create(job=job, state=State.SUBMITTED, attempt=0, at=job.created_at)
     except IntegrityError:
-        return _made_before(function, caller, key, digest), False
+        if not Function.objects.filter(id=function.id).exists():
+            raise NotFound(f"The function {function.full_name} was deleted just now.") from None
+        made = _made_before(function, caller, key, digest)
+        if made is None:  # refused just now, which freed its key
+            return submit(function, caller, body, key=key, result_key=result_key)
+        return made, False
     log.info("job.submitted", job=job.key, function=job.function_name, bytes=len(body))
     return job, True
 
@@ -211,9 +216,9 @@ def _record(job: Job) -> None:
     move(job, {State.ASSIGNED}, State.RECORDED, created_tx=job.created_tx or tx)
 
 
-def _made_before(function: Function, caller: User | None, key: str | None, digest: str) -> Job:
-    job = Job.objects.get(caller=caller, idempotency_key=key)
-    if job.body_sha256 != digest or job.function_id != function.id:
+def _made_before(function: Function, caller: User | None, key: str | None, digest: str) -> Job | None:
+    job = Job.objects.filter(caller=caller, idempotency_key=key, idempotency_key__isnull=False).first()
+    if job is not None and (job.body_sha256 != digest or job.function_id != function.id):
         raise KeyReused
     return job
 
