@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import suppress
 
 import structlog
 from django.conf import settings
@@ -11,7 +12,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from chainfaas import functions
-from chainfaas.errors import BadInput, Forbidden, Taken
+from chainfaas.errors import BadInput, Forbidden, KeyReused, Taken
 from chainfaas.ledger import accounts as ledger
 from chainfaas.models import User
 from chainfaas.models.users import ROLES
@@ -32,8 +33,8 @@ def register(username: str, password: str, *, email: str = "", roles: list[str])
     try:
         with transaction.atomic():
             user.save(force_insert=True)
-    except IntegrityError as error:
-        raise Taken(f"The name {username!r} is taken.") from error
+    except IntegrityError:
+        user = _begun_before(username, password)
     welcome(user)
     log.info("user.registered", user=username, roles=user.roles)
     return user
@@ -42,7 +43,8 @@ def register(username: str, password: str, *, email: str = "", roles: list[str])
 def welcome(user: User) -> None:
     """What every account starts with. May be repeated: the ledger takes the deposit once."""
     if settings.WELCOME_CREDIT:
-        ledger.deposit(str(user.id), settings.WELCOME_CREDIT, f"welcome-{user.id}")
+        with suppress(KeyReused):  # deposited before the amount was set anew
+            ledger.deposit(str(user.id), settings.WELCOME_CREDIT, f"welcome-{user.id}")
     functions.ensure_example(user)
     User.objects.filter(id=user.id).update(welcomed=True)
     user.welcomed = True
@@ -76,6 +78,15 @@ def withdraw(user: User, amount: int, key: str | None = None) -> ledger.Balance:
 def balance(user: User) -> ledger.Balance:
     """What the user has, as the ledger has it now."""
     return ledger.balance(str(user.id))
+
+
+def _begun_before(username: str, password: str) -> User:
+    """The user of a registration that was cut off before its deposit: whoever asks again with the same
+    password goes on with it. Raises Taken."""
+    user = User.objects.filter(username=username, welcomed=False).first()
+    if user is None or not user.check_password(password):
+        raise Taken(f"The name {username!r} is taken.")
+    return user
 
 
 def _checked(roles: list[str]) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chaincode.errors import ContractError
-from chainfaas.errors import LedgerAway, NoFunds
+from chainfaas.errors import KeyReused, LedgerAway, NoFunds
 from chainfaas.ledger.connection import evaluate, transact
 
 MOST_CREDITS = 100
@@ -54,7 +54,7 @@ def credits(account: str) -> list[str]:
 
 
 def deposit(account: str, amount: int, op: str) -> None:
-    """Put money into an account. The same `op` again changes nothing."""
+    """Put money into an account. The same `op` again changes nothing; with another amount it is KeyReused."""
     _once("deposit", {"op": op, "account": account, "amount": amount})
 
 
@@ -79,7 +79,9 @@ def _once(function: str, document: dict[str, Any]) -> None:
     except ContractError as error:
         if error.code == "INSUFFICIENT_FUNDS":
             raise NoFunds("The account has less than that to spend.") from error
-        if error.code not in ("EXISTS", "ALREADY_DONE"):
+        if error.code == "EXISTS":
+            raise KeyReused("This Idempotency-Key was used with another amount.") from error
+        if error.code != "ALREADY_DONE":
             raise LedgerAway(f"The ledger refused it: {error}") from error
 
 
