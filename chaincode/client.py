@@ -1,10 +1,7 @@
-"""The way to a ledger: `connect(url, identity)`, and what every ledger can do."""
+"""The way to a ledger: `connect(url, identity)`, and the types that come with it."""
 
 from __future__ import annotations
 
-import random
-import time
-from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import unquote, urlsplit
 
 from chaincode.blocks import (
@@ -18,10 +15,10 @@ from chaincode.blocks import (
     Transaction,
     Verification,
 )
-from chaincode.errors import Conflict, LedgerError
-
-if TYPE_CHECKING:
-    from chaincode.identity import Identity
+from chaincode.errors import LedgerError
+from chaincode.identity import Identity
+from chaincode.ledger import Ledger, transact
+from chaincode.ledgers import embedded
 
 __all__ = [
     "Block",
@@ -38,69 +35,6 @@ __all__ = [
     "transact",
 ]
 
-TRIES = 40
-"""How often a call that met conflicts is endorsed; with the pauses below that is about eight seconds."""
-
-PAUSE_S = 0.002
-LONGEST_PAUSE_S = 0.25
-
-
-class Ledger(Protocol):
-    """A ledger as one identity sees it. Safe to use from several threads.
-
-    Every call may raise Unavailable and Refused; a contract's no is a ContractError.
-    """
-
-    def evaluate(self, contract: str, function: str, document: dict[str, Any]) -> Any:
-        """Run the function and forget what it writes."""
-        ...
-
-    def endorse(self, contract: str, function: str, document: dict[str, Any]) -> Envelope:
-        """Run the function and sign what came of it. Nothing is changed before `submit`.
-
-        Raises Conflict if endorsers disagree, which passes.
-        """
-        ...
-
-    def submit(self, envelope: Envelope) -> Commit:
-        """Commit it. The same envelope again answers the same commit.
-
-        Raises Conflict if something it read has changed: this envelope is void for good, endorse again.
-        Raises OutcomeUnknown if it may have been committed: ask `status`, then submit the same envelope
-        again.
-        """
-        ...
-
-    def status(self, tx_id: str) -> Commit | None:
-        """The commit, or None if no valid transaction of this id stands on the ledger."""
-        ...
-
-    def transact(self, contract: str, function: str, document: dict[str, Any]) -> tuple[Any, Commit]:
-        """Endorse and submit, and again after a conflict. The result and the commit."""
-        ...
-
-    def height(self) -> int:
-        """How many blocks there are, the genesis block included."""
-        ...
-
-    def blocks(self, start: int, count: int) -> list[Block]:
-        """At most so many blocks from this number on; fewer, or none, where the chain ends."""
-        ...
-
-    def transaction(self, tx_id: str) -> tuple[Block, int]:
-        """The block that holds it, and its index there. Raises ContractError NOT_FOUND."""
-        ...
-
-    def verify(self) -> Verification:
-        """Replay everything from genesis. Never raises for what it finds."""
-        ...
-
-    def close(self) -> None: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(self, *exc: object) -> None: ...
-
 
 def connect(url: str, identity: Identity, *, config: NetworkConfig | None = None) -> Ledger:
     """The ledger at this URL, seen by this identity. `config` is written into a new embedded ledger.
@@ -114,20 +48,4 @@ def connect(url: str, identity: Identity, *, config: NetworkConfig | None = None
         )
     if parts.netloc or not parts.path.strip("/"):
         raise LedgerError("an embedded ledger is named by an absolute path: embedded:///path/ledger.db")
-    from chaincode.ledgers import embedded  # a client of another ledger needs no SQLite
-
     return embedded.open_ledger(unquote(parts.path), identity, config)
-
-
-def transact(ledger: Ledger, contract: str, function: str, document: dict[str, Any]) -> tuple[Any, Commit]:
-    """Endorse and submit, for any ledger. A conflict is tried again after a growing, random pause."""
-    tries, longest = 1, PAUSE_S
-    while True:
-        try:
-            envelope = ledger.endorse(contract, function, document)
-            return envelope.result, ledger.submit(envelope)
-        except Conflict:
-            if tries == TRIES:
-                raise
-        time.sleep(random.uniform(0, longest))  # noqa: S311 - spreads the callers, keeps no secret
-        tries, longest = tries + 1, min(LONGEST_PAUSE_S, 2 * longest)

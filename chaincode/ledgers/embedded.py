@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from chaincode import canonical, client
+from chaincode import canonical, ledger
 from chaincode.blocks import (
     Block,
     Commit,
@@ -36,7 +36,7 @@ LARGEST_DOCUMENT = 1024 * 1024
 
 
 class EmbeddedLedger:
-    """A `chaincode.client.Ledger`."""
+    """A `chaincode.ledger.Ledger`."""
 
     def __init__(self, engine: Engine, path: Path, identity: Identity) -> None:
         self._engine = engine
@@ -68,7 +68,7 @@ class EmbeddedLedger:
         return self._engine.status(tx_id)
 
     def transact(self, contract: str, function: str, document: dict[str, Any]) -> tuple[Any, Commit]:
-        return client.transact(self, contract, function, document)
+        return ledger.transact(self, contract, function, document)
 
     def height(self) -> int:
         return self._engine.height()

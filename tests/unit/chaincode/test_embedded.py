@@ -470,8 +470,8 @@ class TestCommitting:
     def test_conflicts_without_end_are_given_up(self, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
         ledger = place.open()
         tried = []
-        monkeypatch.setattr(client, "TRIES", 3)
-        monkeypatch.setattr(client, "PAUSE_S", 0)
+        monkeypatch.setattr("chaincode.ledger.TRIES", 3)
+        monkeypatch.setattr("chaincode.ledger.PAUSE_S", 0)
 
         def conflict(*_: object) -> Commit:
             tried.append(1)
