@@ -1,1 +1,1 @@
-"""The pages. Views read selectors and call the same functions as the API."""
+"""The pages. Views read forms and selectors and call one function each; what they call, the API calls too."""

@@ -1,0 +1,1 @@
+"""One file a subject. A view reads the form, calls one function and shows what came of it."""
