@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +14,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID, ObjectIdentifier
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
 from chaincode.identity import Identity
 from chainfaas.errors import BadInput
@@ -23,6 +26,15 @@ ATTRIBUTES = ObjectIdentifier("1.2.3.4.5.6.7.8.1")
 ROOT_DAYS = 3650
 LEAF_DAYS = 825
 LARGEST_CSR = 8192  # characters
+
+
+@dataclass(frozen=True)
+class ServerCertificate:
+    """What a server shows and what its clients trust, in PEM."""
+
+    certificate: str
+    key: str = field(repr=False)
+    root: str
 
 
 class EmbeddedAuthority:
@@ -50,6 +62,54 @@ class EmbeddedAuthority:
         attributes = {"chainfaas.role": "machine", "chainfaas.user": user}
         return _pem(self._leaf(PROVIDERS, _public_key(csr), machine, attributes))
 
+    def tls(self, name: str, hosts: Iterable[str]) -> ServerCertificate:
+        """A certificate for a server of the platform that is reached by these names and addresses; new each
+        time, for the same key."""
+        root, key = self._roots[PLATFORM]
+        server = self._key(f"{name}.tls")
+        extensions = (
+            x509.SubjectAlternativeName([_host(host) for host in hosts]),
+            x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]),
+        )
+        certificate = _sign(
+            _name(name, PLATFORM),
+            root.subject,
+            server.public_key(),
+            key,
+            days=LEAF_DAYS,
+            extensions=extensions,
+        )
+        return ServerCertificate(_pem(certificate), private_pem(server), _pem(root))
+
+    def revoke(self, certificate: str) -> None:
+        """Take back a certificate (PEM). Raises BadInput if none of our roots issued it."""
+        revoked = x509.load_pem_x509_certificate(certificate.encode())
+        for msp, (root, _) in self._roots.items():
+            if revoked.issuer == root.subject:
+                serials = {entry.serial_number for entry in self._revocations(msp)}
+                self._publish(msp, serials | {revoked.serial_number})
+                return
+        raise BadInput("the certificate is not of this authority")
+
+    def revocation_lists(self) -> list[bytes]:
+        """What each root took back, as CRLs in PEM; of those that took back anything."""
+        paths = [self._path(msp, "revoked") for msp in self._roots]
+        return [path.read_bytes() for path in paths if path.exists()]
+
+    def _revocations(self, msp: str) -> Iterable[x509.RevokedCertificate]:
+        path = self._path(msp, "revoked")
+        return x509.load_pem_x509_crl(path.read_bytes()) if path.exists() else ()
+
+    def _publish(self, msp: str, serials: Iterable[int]) -> None:
+        root, key = self._roots[msp]
+        now = datetime.now(UTC)
+        builder = x509.CertificateRevocationListBuilder(root.subject, now, now + timedelta(days=ROOT_DAYS))
+        for serial in sorted(serials):
+            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now)
+            builder = builder.add_revoked_certificate(entry.build())
+        signed = builder.sign(key, hashes.SHA256())
+        _write(self._path(msp, "revoked"), signed.public_bytes(serialization.Encoding.PEM))
+
     def _root(self, msp: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
         key, path = self._key(msp), self._path(msp, "certificate")
         if not path.exists():
@@ -63,7 +123,9 @@ class EmbeddedAuthority:
         self, msp: str, public_key: ec.EllipticCurvePublicKey, name: str, attributes: dict[str, str]
     ) -> x509.Certificate:
         root, key = self._roots[msp]
-        return _sign(_name(name, msp), root.subject, public_key, key, days=LEAF_DAYS, attributes=attributes)
+        value = json.dumps({"attrs": attributes}, sort_keys=True).encode()
+        extension = x509.UnrecognizedExtension(ATTRIBUTES, value)
+        return _sign(_name(name, msp), root.subject, public_key, key, days=LEAF_DAYS, extensions=(extension,))
 
     def _key(self, stem: str) -> ec.EllipticCurvePrivateKey:
         path = self._path(stem, "key")
@@ -115,7 +177,7 @@ def _sign(
     *,
     days: int,
     authority: bool = False,
-    attributes: dict[str, str] | None = None,
+    extensions: Iterable[x509.ExtensionType] = (),
 ) -> x509.Certificate:
     now = datetime.now(UTC)
     builder = (
@@ -131,9 +193,8 @@ def _sign(
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
         .add_extension(_usage(authority), critical=True)
     )
-    if attributes:
-        value = json.dumps({"attrs": attributes}, sort_keys=True).encode()
-        builder = builder.add_extension(x509.UnrecognizedExtension(ATTRIBUTES, value), critical=False)
+    for extension in extensions:
+        builder = builder.add_extension(extension, critical=False)
     return builder.sign(key, hashes.SHA256())
 
 
@@ -158,6 +219,13 @@ def _name(common: str, organisation: str) -> x509.Name:
             x509.NameAttribute(NameOID.COMMON_NAME, common),
         ]
     )
+
+
+def _host(host: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(host))
+    except ValueError:
+        return x509.DNSName(host)
 
 
 def _pem(certificate: x509.Certificate) -> str:
