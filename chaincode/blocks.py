@@ -1,12 +1,12 @@
 """What every ledger shows of itself: blocks, the transactions in them, and what became of one's own.
 
-Frozen, JSON-able, and hashed over the canonical spelling.
+Views for people and programs, JSON-able. What is hashed and signed is Fabric's own encoding, which
+`chaincode.fabric` builds and reads.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,10 @@ from chaincode.errors import Refused
 
 VALID = "VALID"
 CONFLICT = "MVCC_READ_CONFLICT"
-"""Fabric's code 11. Such a transaction stays in its block and changes nothing."""
+"""Fabric's code 11: a key that was read has changed. It stays in its block and changes nothing."""
+
+PHANTOM = "PHANTOM_READ_CONFLICT"
+"""Fabric's code 12: the same of a range."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Creator:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A call that an identity asks for. Its id follows from the nonce and the creator."""
+    """A call that an identity asks for. The transaction's id follows from the nonce and the creator."""
 
     channel: str
     contract: str
@@ -45,14 +48,6 @@ class Proposal:
     time: str  #: the caller's clock, ISO 8601 UTC
     creator: Creator
 
-    @property
-    def tx_id(self) -> str:
-        creator = canonical.data([self.creator.msp_id, self.creator.certificate])
-        return hashlib.sha256(self.nonce.encode() + creator).hexdigest()
-
-    def data(self) -> bytes:
-        return canonical.data({**vars(self), "creator": vars(self.creator)})
-
 
 @dataclass(frozen=True)
 class Transaction:
@@ -60,7 +55,7 @@ class Transaction:
 
     id: str
     creator: Creator
-    signature: str  #: base64; the creator's, over everything here but itself and the validation code
+    signature: str  #: base64; the creator's, over the envelope's payload
     channel: str
     contract: str
     function: str
@@ -71,44 +66,12 @@ class Transaction:
         str, Any
     ]  #: {"keys": [[contract, key, version]], "ranges": [[contract, start, end, [[key, version]]]]}
     write_set: list[list[Any]]  #: [contract, key, value], value None for a delete
-    event: dict[str, Any] | None
+    event: dict[str, Any] | None  #: {"name", "payload"}
     result: Any
     validation_code: str = VALID
 
-    @property
-    def proposal(self) -> Proposal:
-        return Proposal(
-            self.channel, self.contract, self.function, self.document, self.nonce, self.time, self.creator
-        )
-
     def as_dict(self) -> dict[str, Any]:
         return {**vars(self), "creator": vars(self.creator)}
-
-    def text(self) -> str:
-        return canonical.text(self.as_dict())
-
-    def signed_data(self) -> bytes:
-        signed = self.as_dict()
-        del signed["signature"], signed["validation_code"]
-        return canonical.data(signed)
-
-    @classmethod
-    def load(cls, text: str) -> Transaction:
-        """Raises ValueError, TypeError or KeyError for what `as_dict` does not write."""
-        fields = json.loads(text)
-        return cls(**{**fields, "creator": Creator(**fields["creator"])})
-
-
-@dataclass(frozen=True)
-class Header:
-    number: int
-    previous_hash: str
-    data_hash: str
-    at: str  #: the ledger's clock, ISO 8601 UTC
-
-    @property
-    def hash(self) -> str:
-        return hashlib.sha256(canonical.data(vars(self))).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -117,7 +80,7 @@ class Block:
     previous_hash: str
     data_hash: str
     hash: str
-    at: str
+    at: str  #: the orderer's clock, or the latest of the transactions' times; ISO 8601 UTC
     transactions: list[Transaction]
 
     def as_dict(self) -> dict[str, Any]:
@@ -146,7 +109,7 @@ class Envelope:
 
     tx_id: str
     result: Any
-    data: bytes  #: what the ledger that made it needs; of no meaning elsewhere
+    data: bytes  #: Fabric's common.Envelope
 
     def dump(self) -> bytes:
         data = base64.b64encode(self.data).decode("ascii")
@@ -159,8 +122,3 @@ class Envelope:
             return cls(fields["tx_id"], fields["result"], base64.b64decode(fields["data"], validate=True))
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise Refused("this is not an envelope") from error
-
-
-def data_hash(body: str) -> str:
-    """Over a block's transactions as stored: canonical, validation code included, one a line."""
-    return hashlib.sha256(body.encode("utf-8", "surrogatepass")).hexdigest()

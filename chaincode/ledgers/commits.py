@@ -1,4 +1,5 @@
-"""Commit in groups: who comes first commits for all who wait, in one block, with one wait for the disk.
+"""Order and commit in groups: who comes first commits for all who wait, in one block, with one wait for the
+disk.
 
 Committing needs no thread of its own. A caller queues its transaction and takes the lock; when it has the
 lock, another caller may have committed it meanwhile, and else it leads the next block.
@@ -7,42 +8,77 @@ lock, another caller may have committed it meanwhile, and else it leads the next
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
-from chaincode.blocks import CONFLICT, VALID, Commit, Header, Transaction, data_hash
+from fabric_protos.common.common_pb2 import Envelope
+
+from chaincode.blocks import VALID, Commit
 from chaincode.errors import Conflict, LedgerError, OutcomeUnknown, Refused, Unavailable
+from chaincode.fabric import blocks
+from chaincode.fabric.encoding import encoded
+from chaincode.fabric.transactions import Endorsed, code_of, parse
+from chaincode.identity import Identity
 from chaincode.ledgers import membership
-from chaincode.ledgers.simulation import still_current
-from chaincode.ledgers.store import Store
+from chaincode.ledgers.simulation import judge
+from chaincode.ledgers.store import Store, Stored
 
-LARGEST_BLOCK = 200
-"""Transactions in one block."""
+
+@dataclass(frozen=True)
+class Cut:
+    """When a block is closed: Fabric's BatchSize and BatchTimeout (orderer/configuration.proto)."""
+
+    count: int = 200
+    size: int = 8 * 2**20  #: bytes of its envelopes; a larger one has a block of its own
+    wait_s: float = 0.0  #: how long the first waits for others; at 0, for the end of the block before
 
 
 @dataclass
 class Ticket:
     """A caller's place in the queue. Only its own outcome is left for it."""
 
-    transaction: Transaction
+    endorsed: Endorsed
+    envelope: bytes  #: as it will stand in the block
+    came: float = field(default_factory=time.monotonic)
     outcome: Commit | LedgerError | None = None
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """A transaction of the block that is being written."""
+
+    endorsed: Endorsed
+    envelope: bytes
+    code: str
+
+
 class Committer:
-    def __init__(self, connection: sqlite3.Connection, now: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        orderer: Identity,
+        now: Callable[[], str],
+        cut: Cut | None = None,
+    ) -> None:
         self._connection = connection
         self._store = Store(connection)
+        self._orderer = orderer
         self._now = now
+        self._cut = cut or Cut()
         self._queue: list[Ticket] = []
-        self._queueing = threading.Lock()
+        self._arrival = threading.Condition()
         self._committing = threading.Lock()
 
-    def commit(self, transaction: Transaction) -> Commit:
-        ticket = Ticket(transaction)
-        with self._queueing:
+    def commit(self, endorsed: Endorsed) -> Commit:
+        """Once it is on the disk. Raises Conflict for one that stands there and does not count."""
+        ticket = Ticket(endorsed, spelled(endorsed))
+        with self._arrival:
             self._queue.append(ticket)
+            self._arrival.notify()
         with self._committing:
             while ticket.outcome is None:
                 self._lead()
@@ -56,8 +92,7 @@ class Committer:
             self._connection.close()
 
     def _lead(self) -> None:
-        with self._queueing:
-            group, self._queue = self._queue[:LARGEST_BLOCK], self._queue[LARGEST_BLOCK:]
+        group = self._take()
         outcomes: list[Commit | LedgerError] = []
         try:
             outcomes = self._write(group)
@@ -72,42 +107,66 @@ class Committer:
                 ticket.outcome = outcome
             self._roll_back()
 
+    def _take(self) -> list[Ticket]:
+        """The next block's: as many as fit, once it is full or the first has waited long enough."""
+        with self._arrival:
+            due = self._queue[0].came + self._cut.wait_s
+            while (fits := self._fitting()) == len(self._queue) < self._cut.count:
+                if (left := due - time.monotonic()) <= 0:
+                    break
+                self._arrival.wait(left)
+            group, self._queue = self._queue[:fits], self._queue[fits:]
+        return group
+
+    def _fitting(self) -> int:
+        sizes = itertools.accumulate(len(ticket.envelope) for ticket in self._queue[: self._cut.count])
+        return max(1, sum(size <= self._cut.size for size in sizes))
+
     def _write(self, group: list[Ticket]) -> list[Commit | LedgerError]:
         self._connection.execute("BEGIN IMMEDIATE")
         number, previous_hash = self._store.tip()
         at = self._now()
-        block: dict[str, Transaction] = {}
-        outcomes: list[Commit | LedgerError] = []
-        for ticket in group:
-            transaction = ticket.transaction
-            twin = block.get(transaction.id)
-            outcome = outcome_of(transaction, twin, number, at) if twin else self._settled(transaction, at)
-            if outcome is None:
-                judged = self._judge(transaction)
-                self._store.write_transaction(number, len(block), judged)
-                block[transaction.id] = judged
-                outcome = outcome_of(transaction, judged, number, at)
-            outcomes.append(outcome)
-        if block:
-            body = "\n".join(transaction.text() for transaction in block.values())
-            self._store.write_block(Header(number, previous_hash, data_hash(body), at), body)
+        entries: dict[str, _Entry] = {}
+        outcomes = [self._place(ticket, entries, number, at) for ticket in group]
+        if entries:
+            self._store.write_block(self._seal(number, previous_hash, at, list(entries.values())))
         self._commit()
         return outcomes
 
-    def _settled(self, transaction: Transaction, at: str) -> Commit | LedgerError | None:
-        """The outcome of one that does not enter the block: it stands on the ledger, or its time is over."""
-        outcome = recall(self._store, transaction)
-        if outcome is None:
-            try:
-                membership.check_validity(transaction.creator, at)
-            except Refused as refusal:
-                return refusal
-        return outcome
+    def _place(
+        self, ticket: Ticket, entries: dict[str, _Entry], number: int, at: str
+    ) -> Commit | LedgerError:
+        """Put it into the block, unless it stands on the ledger or its creator's time is over."""
+        endorsed = ticket.endorsed
+        tx_id = endorsed.invocation.tx_id
+        if tx_id not in entries:
+            known = recall(self._store, endorsed) or self._refusal(endorsed, at)
+            if known is not None:
+                return known
+            # Against the state after the block's earlier transactions: the first to change a key wins.
+            code = judge(endorsed.read_set, self._store)
+            self._store.write_transaction(number, len(entries), endorsed, code)
+            entries[tx_id] = _Entry(endorsed, ticket.envelope, code)
+        stands = entries[tx_id]
+        return outcome_of(endorsed, stands.endorsed.payload, stands.code, Commit(tx_id, number, at))
 
-    def _judge(self, transaction: Transaction) -> Transaction:
-        """Against the state after the block's earlier transactions: the first to change a key wins."""
-        current = still_current(transaction.read_set, self._store)
-        return replace(transaction, validation_code=VALID if current else CONFLICT)
+    def _refusal(self, endorsed: Endorsed, at: str) -> LedgerError | None:
+        try:
+            membership.check_validity(endorsed.invocation.creator, at)
+        except Refused as refusal:
+            return refusal
+        return None
+
+    def _seal(self, number: int, previous_hash: bytes, at: str, entries: list[_Entry]) -> Stored:
+        block = blocks.cut(
+            number,
+            previous_hash,
+            [entry.envelope for entry in entries],
+            [code_of(entry.code) for entry in entries],
+            orderer=self._orderer,
+            at=at,
+        )
+        return Stored(number, blocks.hash_of(block.header), at, encoded(block))
 
     def _commit(self) -> None:
         try:
@@ -125,19 +184,23 @@ class _CommitFailed(Exception):
     pass
 
 
-def recall(store: Store, transaction: Transaction) -> Commit | LedgerError | None:
+def spelled(endorsed: Endorsed) -> bytes:
+    """The one spelling of its `common.Envelope` that stands on a ledger."""
+    return encoded(Envelope(payload=endorsed.payload, signature=endorsed.signature))
+
+
+def recall(store: Store, endorsed: Endorsed) -> Commit | LedgerError | None:
     """The outcome of a transaction that was submitted before; None for a new one."""
-    found = store.find(transaction.id)
-    if found is None:
+    tx_id = endorsed.invocation.tx_id
+    place = store.find(tx_id)
+    if place is None:
         return None
-    number, position = found
-    block = next(store.blocks(number, 1))
-    return outcome_of(transaction, block.transactions[position], number, block.at)
+    stored = next(store.blocks(place.block, 1))
+    stands = parse(blocks.parse(stored.block).data.data[place.position])
+    return outcome_of(endorsed, stands.payload, place.code, Commit(tx_id, place.block, stored.at))
 
 
-def outcome_of(asked: Transaction, stands: Transaction, block: int, at: str) -> Commit | LedgerError:
-    if asked.signed_data() != stands.signed_data():
+def outcome_of(asked: Endorsed, stands: bytes, code: str, commit: Commit) -> Commit | LedgerError:
+    if asked.payload != stands:
         return Refused("another transaction of this id stands on the ledger")
-    if stands.validation_code != VALID:
-        return Conflict()
-    return Commit(stands.id, block, at)
+    return commit if code == VALID else Conflict()

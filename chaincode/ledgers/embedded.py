@@ -7,10 +7,8 @@ blocks.
 
 from __future__ import annotations
 
-import base64
 import secrets
 import threading
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,11 +19,11 @@ from chaincode.blocks import (
     Creator,
     Envelope,
     NetworkConfig,
-    Proposal,
-    Transaction,
     Verification,
 )
 from chaincode.errors import Code, ContractError, LedgerError, Refused
+from chaincode.fabric import proposals, transactions
+from chaincode.fabric.proposals import Invocation
 from chaincode.ledgers.engine import Engine, now
 
 if TYPE_CHECKING:
@@ -46,23 +44,19 @@ class EmbeddedLedger:
 
     def evaluate(self, contract: str, function: str, document: dict[str, Any]) -> Any:
         proposal = self._propose(contract, function, document)
-        return self._engine.evaluate(proposal, self._identity.sign(proposal.data()))
+        return canonical.parse(self._engine.evaluate(proposal, self._identity.sign(proposal)))
 
     def endorse(self, contract: str, function: str, document: dict[str, Any]) -> Envelope:
         proposal = self._propose(contract, function, document)
-        transaction = self._engine.endorse(proposal, self._identity.sign(proposal.data()))
-        signature = base64.b64encode(self._identity.sign(transaction.signed_data())).decode("ascii")
-        signed = replace(transaction, signature=signature)
-        return Envelope(signed.id, signed.result, signed.text().encode("ascii"))
+        prepared = self._engine.endorse(proposal, self._identity.sign(proposal))
+        result = canonical.parse(prepared.answer)
+        return Envelope(prepared.tx_id, result, transactions.sign(prepared.payload, self._identity))
 
     def submit(self, envelope: Envelope) -> Commit:
-        try:
-            transaction = Transaction.load(envelope.data.decode("ascii"))
-            if transaction.id != envelope.tx_id:
-                raise ValueError("the envelope names another transaction")
-            return self._engine.submit(transaction)
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise Refused("this envelope is not of an embedded ledger") from error
+        endorsed = transactions.parse(envelope.data)
+        if endorsed.invocation.tx_id != envelope.tx_id:
+            raise Refused("the envelope names another transaction")
+        return self._engine.submit(endorsed)
 
     def status(self, tx_id: str) -> Commit | None:
         return self._engine.status(tx_id)
@@ -94,23 +88,23 @@ class EmbeddedLedger:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def _propose(self, contract: str, function: str, document: dict[str, Any]) -> Proposal:
+    def _propose(self, contract: str, function: str, document: dict[str, Any]) -> bytes:
         creator = Creator(self._identity.msp_id, self._identity.certificate)
-        nonce = secrets.token_hex(24)
+        args = (function.encode("utf-8", "replace"), _spelled(document))
+        nonce = secrets.token_bytes(24)
         channel = self._engine.config.channel
-        return Proposal(channel, contract, function, _plain(document), nonce, now(), creator)
+        return proposals.build(Invocation(channel, contract, args, nonce, now(), creator))
 
 
-def _plain(document: dict[str, Any]) -> dict[str, Any]:
-    """The document as it looks on the other side of a wire. Raises ContractError for what JSON cannot say."""
+def _spelled(document: dict[str, Any]) -> bytes:
+    """The document as it travels. Raises ContractError for what JSON cannot say."""
     try:
-        text = canonical.text(document)
-        plain: dict[str, Any] = canonical.parse(text)
+        text = canonical.data(document)
     except (TypeError, ValueError, RecursionError) as error:
         raise ContractError(Code.BAD_ARGUMENT, "the document is not JSON") from error
     if len(text) > LARGEST_DOCUMENT:
         raise ContractError(Code.BAD_ARGUMENT, f"the document is over {LARGEST_DOCUMENT} bytes")
-    return plain
+    return text
 
 
 _engines: dict[Path, tuple[Engine, int]] = {}

@@ -1,38 +1,42 @@
-"""One embedded ledger file, for all the identities of a process: what a peer and an orderer are in Fabric."""
+"""One embedded ledger file, for all the identities of a process: what a peer and an orderer are in Fabric.
+
+What it takes and gives are Fabric's own bytes, so that it can stand behind a wire: signed proposals, prepared
+transactions to sign, envelopes.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
+import hashlib
 import os
 import queue
 import sqlite3
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import IO, Any
 
-from chaincode.blocks import (
-    Block,
-    Commit,
-    NetworkConfig,
-    Proposal,
-    Transaction,
-    Verification,
-    data_hash,
-)
-from chaincode.errors import Code, Conflict, ContractError, LedgerError, Refused, Unavailable
-from chaincode.ledgers import genesis, membership, simulation, store, verification
-from chaincode.ledgers.commits import Committer, recall
-from chaincode.ledgers.store import Store
+from chaincode.blocks import Block, Commit, Creator, NetworkConfig, Verification
+from chaincode.errors import Code, ContractError, LedgerError, Refused, Unavailable
+from chaincode.fabric import blocks, proposals, transactions
+from chaincode.fabric.proposals import Invocation
+from chaincode.fabric.transactions import Endorsed
+from chaincode.ledgers import files, membership, simulation, store, verification
+from chaincode.ledgers.commits import Committer, Cut, recall
+from chaincode.ledgers.execution import Executor, InProcess
+from chaincode.ledgers.simulation import Outcome
+from chaincode.ledgers.store import Place, Store, Stored
 
 REMEMBERED = 10_000
-"""Endorsements whose hashes are kept, so that submitting one does not simulate it again."""
+"""Endorsements whose hashes are kept, so that submitting one does not check its signature."""
 
 MOST_BLOCKS = 1000
 """Blocks in one answer."""
+
+WINDOW = timedelta(minutes=15)
+"""How far a caller's clock may be from ours, as in Fabric (peer.authentication.timewindow)."""
 
 
 def now() -> str:
@@ -40,69 +44,118 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-class Engine:
-    """Simulates, orders, checks and commits. Safe to use from several threads."""
+@dataclass(frozen=True)
+class Prepared:
+    """An endorsed call that its creator has not signed yet."""
 
-    def __init__(self, path: Path, config: NetworkConfig | None) -> None:
+    tx_id: str
+    answer: bytes  #: JSON
+    payload: bytes  #: `common.Payload`
+
+
+class Engine:
+    """Simulates, endorses, orders, checks and commits. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        path: Path,
+        config: NetworkConfig | None,
+        *,
+        executor: Executor | None = None,
+        cut: Cut | None = None,
+    ) -> None:
         self._path = path
         self._process = os.getpid()
-        self._lock = _own(path)
+        self._executor = executor or InProcess()
         self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
-        self._endorsed: OrderedDict[str, str] = OrderedDict()
+        self._endorsed: OrderedDict[bytes, None] = OrderedDict()
         self._endorsing = threading.Lock()
+        self._news = threading.Condition()
         self._closed = False
-        try:
-            writer, self.config = _open(path, config)
-        except LedgerError:
-            self._lock.close()
-            raise
-        self._committer = Committer(writer, now)
+        self._file = files.open_file(path, config, now)
+        self.config, self.peer = self._file.config, self._file.peer
+        self.revocations = membership.Revocations(self.config)
+        self._committer = Committer(self._file.writer, self.peer.identity, now, cut)
 
     # Transactions.
 
-    def evaluate(self, proposal: Proposal, signature: bytes) -> Any:
-        return self._simulate(proposal, signature).result
+    def evaluate(self, proposal: bytes, signature: bytes) -> bytes:
+        """The answer, in JSON."""
+        return self._simulate(proposal, signature)[1].answer
 
-    def endorse(self, proposal: Proposal, signature: bytes) -> Transaction:
-        """What the call would do, for its creator to sign."""
-        transaction = self._simulate(proposal, signature)
-        with self._endorsing:
-            self._endorsed[transaction.id] = _digest(transaction)
-            if len(self._endorsed) > REMEMBERED:
-                self._endorsed.popitem(last=False)
-        return transaction
+    def endorse(self, proposal: bytes, signature: bytes) -> Prepared:
+        """What the call would do, endorsed, for its creator to sign."""
+        invocation, outcome = self._simulate(proposal, signature)
+        answer = transactions.answer(
+            proposal,
+            outcome.answer,
+            read_set=outcome.read_set,
+            write_set=outcome.write_set,
+            event=outcome.event,
+        )
+        endorsement = transactions.endorse(answer, self.peer.identity)
+        payload = transactions.prepare(proposal, answer, [endorsement])
+        self._remember(payload)
+        return Prepared(invocation.tx_id, outcome.answer, payload)
 
-    def submit(self, transaction: Transaction) -> Commit:
+    def submit(self, endorsed: Endorsed) -> Commit:
+        """Order it and commit it: it is on the disk when this returns. Raises Conflict for one that does not
+        count, whether it was committed just now or before."""
         with self._snapshot() as committed:
-            outcome = recall(committed, transaction)
-            if outcome is None:
-                membership.check_transaction(self.config, transaction, now())
-                self._check_endorsed(transaction, committed)
+            outcome = recall(committed, endorsed)
+        if outcome is None:
+            self._admit(endorsed)
+            outcome = self._order(endorsed)
         if isinstance(outcome, LedgerError):
             raise outcome
-        return outcome or self._committer.commit(transaction)
+        return outcome
 
-    def _simulate(self, proposal: Proposal, signature: bytes) -> Transaction:
-        if proposal.channel != self.config.channel:
+    def check(self, creator: Creator, message: bytes, signature: bytes) -> None:
+        """Raises AccessDenied unless it is a member's of this channel, and signed by it."""
+        membership.check_creator(self.config, creator, now())
+        self.revocations.check(creator)
+        membership.check_signature(creator, message, signature)
+
+    def admit(self, proposal: bytes, signature: bytes) -> Invocation:
+        """The call that a member of the channel asks for now, for the first time."""
+        invocation = proposals.parse(proposal)
+        if invocation.channel != self.config.channel:
             raise Refused(f"this ledger is the channel {self.config.channel}")
-        membership.check_creator(self.config, proposal.creator, now())
-        membership.check_signature(proposal.creator, proposal.data(), signature)
+        self.check(invocation.creator, proposal, signature)
+        if abs(datetime.fromisoformat(invocation.time) - datetime.now(UTC)) > WINDOW:
+            raise Refused("the proposal's time is too far from this ledger's")
+        return invocation
+
+    def _simulate(self, proposal: bytes, signature: bytes) -> tuple[Invocation, Outcome]:
+        invocation = self.admit(proposal, signature)
         with self._snapshot() as committed:
-            return simulation.simulate(proposal, committed)
+            if committed.find(invocation.tx_id):
+                raise Refused(f"duplicate transaction found [{invocation.tx_id}]")
+            return invocation, simulation.simulate(invocation, committed, self._executor)
 
-    def _check_endorsed(self, transaction: Transaction, committed: Store) -> None:
-        """The creator's signature does not make it true that the contract wrote this.
-
-        Where the endorsement is not remembered, after a restart, the contract is asked again: it gives the
-        same for what it read, unless that has changed.
-        """
+    def _admit(self, endorsed: Endorsed) -> None:
+        """Its creator's signature, and ours: that the contract wrote this is not for its creator to say."""
+        invocation = endorsed.invocation
+        if invocation.channel != self.config.channel:
+            raise Refused(f"the transaction is not of the channel {self.config.channel}")
+        self.check(invocation.creator, endorsed.payload, endorsed.signature)
         with self._endorsing:
-            if self._endorsed.pop(transaction.id, None) == _digest(transaction):
-                return
-        if not simulation.still_current(transaction.read_set, committed):
-            raise Conflict
-        if _digest(simulation.simulate(transaction.proposal, committed)) != _digest(transaction):
-            raise Refused("the contract does not answer what this envelope says")
+            known = self._endorsed.pop(_digest(endorsed.payload), True) is None
+        if not known:
+            membership.check_endorsement(endorsed, self.peer.creator)
+
+    def _remember(self, payload: bytes) -> None:
+        with self._endorsing:
+            self._endorsed[_digest(payload)] = None
+            if len(self._endorsed) > REMEMBERED:
+                self._endorsed.popitem(last=False)
+
+    def _order(self, endorsed: Endorsed) -> Commit:
+        try:
+            return self._committer.commit(endorsed)
+        finally:
+            with self._news:
+                self._news.notify_all()
 
     # Blocks.
 
@@ -110,32 +163,46 @@ class Engine:
         with self._snapshot() as committed:
             return committed.commit(tx_id)
 
+    def find(self, tx_id: str) -> Place | None:
+        """Where it stands, also one that does not count."""
+        with self._snapshot() as committed:
+            return committed.find(tx_id)
+
     def height(self) -> int:
         with self._snapshot() as committed:
             return committed.tip()[0]
 
-    def blocks(self, start: int, count: int) -> list[Block]:
+    def await_block(self, number: int, timeout_s: float) -> bool:
+        """True as soon as there is a block of this number."""
+        with self._news:
+            return self._news.wait_for(lambda: self._closed or self.height() > number, timeout_s)
+
+    def stored(self, start: int, count: int) -> list[Stored]:
         with self._snapshot() as committed:
             return list(committed.blocks(start, max(0, min(count, MOST_BLOCKS))))
 
+    def blocks(self, start: int, count: int) -> list[Block]:
+        return [blocks.view(blocks.parse(found.block)) for found in self.stored(start, count)]
+
     def transaction(self, tx_id: str) -> tuple[Block, int]:
-        with self._snapshot() as committed:
-            found = committed.find(tx_id)
-            if found is None:
-                raise ContractError(Code.NOT_FOUND, "there is no such transaction on the ledger")
-            return next(committed.blocks(found[0], 1)), found[1]
+        place = self.find(tx_id)
+        if place is None:
+            raise ContractError(Code.NOT_FOUND, "there is no such transaction on the ledger")
+        return self.blocks(place.block, 1)[0], place.position
 
     def verify(self) -> Verification:
         with contextlib.closing(self._reader()) as connection:
-            return verification.verify(connection, self.config)
+            return verification.verify(connection, self._file.channel, self.peer.creator)
 
     def close(self) -> None:
         self._closed = True
+        with self._news:
+            self._news.notify_all()
         self._committer.close()
         with contextlib.suppress(queue.Empty):
             while True:
                 self._idle.get_nowait().close()
-        self._lock.close()
+        self._file.lock.close()
 
     @contextlib.contextmanager
     def _snapshot(self) -> Iterator[Store]:
@@ -164,52 +231,5 @@ class Engine:
             return connection
 
 
-def _own(path: Path) -> IO[str]:
-    """Keep other processes out. A lock on the file itself would break SQLite's (sqlite.org/howtocorrupt)."""
-    lock = path.with_name(path.name + ".lock").open("a+")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        lock.close()
-        raise Unavailable(f"the ledger {path.name} is open in another process") from error
-    return lock
-
-
-def _open(path: Path, config: NetworkConfig | None) -> tuple[sqlite3.Connection, NetworkConfig]:
-    """A connection that writes, and the configuration that the file was made with. Makes it, if it is new."""
-    with contextlib.ExitStack() as undo:
-        try:
-            writer = undo.enter_context(contextlib.closing(store.connect(path)))
-            store.prepare(writer)
-            found = _configuration(writer, config)
-        except (sqlite3.Error, ValueError, TypeError, KeyError, StopIteration) as error:
-            raise Unavailable(f"this is not a ledger file, or it is damaged: {error}") from error
-        if config not in (None, found):
-            raise Refused("this ledger was made for another network")
-        undo.pop_all()
-    return writer, found
-
-
-def _configuration(writer: sqlite3.Connection, config: NetworkConfig | None) -> NetworkConfig:
-    """Closing the connection takes back what is not committed."""
-    writer.execute("BEGIN IMMEDIATE")
-    if not writer.execute("SELECT 1 FROM sqlite_master WHERE name = 'blocks'").fetchone():
-        _make(writer, config)
-    found = genesis.config_of(next(Store(writer).blocks(0, 1)).transactions[0])
-    writer.execute("COMMIT")
-    return found
-
-
-def _make(writer: sqlite3.Connection, config: NetworkConfig | None) -> None:
-    if config is None:
-        raise LedgerError("the ledger file is empty: name the network to make one for")
-    membership.check_config(config)
-    for statement in store.SCHEMA.split(";"):
-        writer.execute(statement)
-    header, transaction = genesis.block(config, now())
-    Store(writer).write_transaction(0, 0, transaction)
-    Store(writer).write_block(header, transaction.text())
-
-
-def _digest(transaction: Transaction) -> str:
-    return data_hash(transaction.signed_data().decode("ascii"))
+def _digest(payload: bytes) -> bytes:
+    return hashlib.sha256(payload).digest()

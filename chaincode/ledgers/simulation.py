@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from chaincode import canonical, contracts
-from chaincode.blocks import Transaction
+from chaincode import canonical
+from chaincode.blocks import CONFLICT, PHANTOM, VALID
 from chaincode.identity import Caller
 from chaincode.stub import Version, composite_range
 
 if TYPE_CHECKING:
-    from chaincode.blocks import Proposal
+    from chaincode.fabric.proposals import Invocation
+    from chaincode.ledgers.execution import Executor
     from chaincode.ledgers.store import Store
 
 
@@ -35,13 +37,16 @@ class Notes:
 class Simulation:
     """A `chaincode.stub.Stub` for one contract within one transaction."""
 
-    def __init__(self, proposal: Proposal, contract: str, store: Store, notes: Notes) -> None:
-        self.channel = proposal.channel
-        self.tx_id = proposal.tx_id
-        self.time = proposal.time
-        self.called = proposal.contract
-        self.caller = Caller.of(proposal.creator.msp_id, proposal.creator.certificate)
-        self._proposal, self._contract, self._store, self._notes = proposal, contract, store, notes
+    def __init__(
+        self, invocation: Invocation, contract: str, store: Store, notes: Notes, executor: Executor
+    ) -> None:
+        self.channel = invocation.channel
+        self.tx_id = invocation.tx_id
+        self.time = invocation.time
+        self.called = invocation.contract
+        self.caller = Caller.of(invocation.creator.msp_id, invocation.creator.certificate)
+        self._invocation, self._contract, self._executor = invocation, contract, executor
+        self._store, self._notes = store, notes
 
     def get(self, key: str) -> str | None:
         found = self._store.get(self._contract, key)
@@ -66,34 +71,37 @@ class Simulation:
         return self._store.history(self._contract, key)
 
     def invoke(self, contract: str, function: str, document: dict[str, Any]) -> Any:
-        callee = Simulation(self._proposal, contract, self._store, self._notes)
-        return contracts.call(callee, contract, function, document)
+        callee = Simulation(self._invocation, contract, self._store, self._notes, self._executor)
+        arguments = [function.encode(), canonical.data(document)]
+        return canonical.parse(self._executor.execute(callee, contract, arguments))
 
     def event(self, name: str, payload: dict[str, Any]) -> None:
         self._notes.event = {"name": name, "payload": payload}
 
 
-def simulate(proposal: Proposal, store: Store) -> Transaction:
-    """What the call would do to this store, still unsigned. Raises ContractError."""
+@dataclass(frozen=True)
+class Outcome:
+    """What a call read, would write and answered."""
+
+    read_set: dict[str, Any]
+    write_set: list[list[Any]]
+    event: dict[str, Any] | None
+    answer: bytes
+
+
+def simulate(invocation: Invocation, store: Store, executor: Executor) -> Outcome:
+    """What the call would do to this store. Raises ContractError."""
     notes = Notes()
-    stub = Simulation(proposal, proposal.contract, store, notes)
-    result = contracts.call(stub, proposal.contract, proposal.function, proposal.document)
-    return Transaction(
-        id=proposal.tx_id,
-        signature="",
-        read_set=notes.read_set(),
-        write_set=notes.write_set(),
-        event=notes.event,
-        result=canonical.parse(canonical.text(result)),  # as it looks on the other side of a wire
-        **vars(proposal),
-    )
+    stub = Simulation(invocation, invocation.contract, store, notes, executor)
+    answer = executor.execute(stub, invocation.contract, invocation.args)
+    return Outcome(notes.read_set(), notes.write_set(), notes.event, answer)
 
 
-def still_current(read_set: dict[str, Any], store: Store) -> bool:
-    """Fabric's MVCC check: no key that was read has changed, no range has gained or lost one."""
-    return all(
-        store.version(contract, key) == version for contract, key, version in read_set["keys"]
-    ) and all(
-        [[key, version] for key, _, version in store.range(contract, start, end)] == rows
-        for contract, start, end, rows in read_set["ranges"]
-    )
+def judge(read_set: dict[str, Any], store: Store) -> str:
+    """Fabric's MVCC check: no key that was read has changed, no range has gained, lost or changed one."""
+    if any(store.version(contract, key) != version for contract, key, version in read_set["keys"]):
+        return CONFLICT
+    for contract, start, end, rows in read_set["ranges"]:
+        if [[key, version] for key, _, version in store.range(contract, start, end)] != rows:
+            return PHANTOM
+    return VALID

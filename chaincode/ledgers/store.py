@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chaincode.blocks import VALID, Block, Commit, Header, Transaction
+from chaincode.blocks import VALID, Commit
 from chaincode.stub import Version
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from chaincode.fabric.transactions import Endorsed
+
 SCHEMA = """
 CREATE TABLE blocks (
-    number INTEGER PRIMARY KEY, previous_hash TEXT NOT NULL, data_hash TEXT NOT NULL, hash TEXT NOT NULL,
-    at TEXT NOT NULL, transactions TEXT NOT NULL
+    number INTEGER PRIMARY KEY, hash BLOB NOT NULL, at TEXT NOT NULL, block BLOB NOT NULL
 ) STRICT;
 CREATE TABLE positions (
     tx_id TEXT PRIMARY KEY, block INTEGER NOT NULL, position INTEGER NOT NULL, code TEXT NOT NULL
@@ -55,6 +57,25 @@ def scratch() -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = OFF")
     connection.executescript(SCHEMA)
     return connection
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A block as the file has it."""
+
+    number: int
+    hash: bytes  #: of its header
+    at: str  #: ISO 8601 UTC
+    block: bytes  #: Fabric's common.Block
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a transaction stands, and what became of it."""
+
+    block: int
+    position: int
+    code: str  #: a name of Fabric's TxValidationCode
 
 
 class Store:
@@ -102,48 +123,37 @@ class Store:
         ).fetchone()
         return None if row is None else Commit(*row)
 
-    def find(self, tx_id: str) -> tuple[int, int] | None:
-        """Block and position."""
-        row: tuple[int, int] | None = self._execute(
-            "SELECT block, position FROM positions WHERE tx_id = ?", (tx_id,)
+    def find(self, tx_id: str) -> Place | None:
+        row = self._execute(
+            "SELECT block, position, code FROM positions WHERE tx_id = ?", (tx_id,)
         ).fetchone()
-        return row
+        return None if row is None else Place(*row)
 
-    def tip(self) -> tuple[int, str]:
+    def tip(self) -> tuple[int, bytes]:
         """The next block's number, and the hash of the last."""
         row = self._execute("SELECT number, hash FROM blocks ORDER BY number DESC LIMIT 1").fetchone()
         return row[0] + 1, row[1]
 
-    def blocks(self, start: int, count: int) -> Iterator[Block]:
-        for header, digest, body in self.raw_blocks(start, count):
-            transactions = [Transaction.load(line) for line in body.split("\n")]
-            yield Block(**vars(header), hash=digest, transactions=transactions)
-
-    def raw_blocks(self, start: int = 0, count: int = -1) -> Iterator[tuple[Header, str, str]]:
-        """Header, stored hash and stored transactions of block after block; of all for a count of -1."""
+    def blocks(self, start: int = 0, count: int = -1) -> Iterator[Stored]:
+        """Block after block; all for a count of -1."""
         rows = self._execute(
-            "SELECT number, previous_hash, data_hash, at, hash, transactions FROM blocks WHERE number >= ?"
-            " ORDER BY number LIMIT ?",
+            "SELECT number, hash, at, block FROM blocks WHERE number >= ? ORDER BY number LIMIT ?",
             (start, count),
         )
-        return ((Header(*row[:4]), row[4], row[5]) for row in rows)
+        return (Stored(*row) for row in rows)
 
-    def write_block(self, header: Header, body: str) -> None:
+    def write_block(self, stored: Stored) -> None:
         self._execute(
-            "INSERT INTO blocks (number, previous_hash, data_hash, at, hash, transactions)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (*vars(header).values(), header.hash, body),
+            "INSERT INTO blocks (number, hash, at, block) VALUES (?, ?, ?, ?)", tuple(vars(stored).values())
         )
 
-    def write_transaction(self, block: int, position: int, transaction: Transaction) -> None:
+    def write_transaction(self, block: int, position: int, endorsed: Endorsed, code: str) -> None:
         """Note where it stands and, if it is valid, do what it writes."""
-        self._execute(
-            "INSERT INTO positions VALUES (?, ?, ?, ?)",
-            (transaction.id, block, position, transaction.validation_code),
-        )
-        if transaction.validation_code != VALID:
+        tx_id, at = endorsed.invocation.tx_id, endorsed.invocation.time
+        self._execute("INSERT INTO positions VALUES (?, ?, ?, ?)", (tx_id, block, position, code))
+        if code != VALID:
             return
-        for contract, key, value in transaction.write_set:
+        for contract, key, value in endorsed.write_set:
             if value is None:
                 self._execute("DELETE FROM state WHERE contract = ? AND key = ?", (contract, key))
             else:
@@ -153,5 +163,5 @@ class Store:
                 )
             self._execute(
                 "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (contract, key, block, position, transaction.id, transaction.time, value),
+                (contract, key, block, position, tx_id, at, value),
             )

@@ -1,9 +1,9 @@
 """Is the file what its signatures say? Replay it from genesis into an empty store, and compare every table.
 
 Found is any change to a block, a transaction, an index, the world state or its history, and a chain rebuilt
-over a transaction that its creator did not sign so. Not found can be, by any ledger of one file, that its
-operator took back the last blocks together with all that follows from them; who keeps a block's hash
-elsewhere finds that too.
+over a transaction that its creator did not sign so, or that the ledger's own peer did not endorse. Not found
+can be, by any ledger of one file, that its operator took back the last blocks together with all that follows
+from them; who keeps a block's hash elsewhere finds that too.
 
 One block and one row at a time: memory does not grow with the ledger.
 """
@@ -12,33 +12,43 @@ from __future__ import annotations
 
 import sqlite3
 from itertools import zip_longest
+from typing import Any
 
-from chaincode.blocks import CONFLICT, VALID, Header, NetworkConfig, Transaction, Verification, data_hash
+from fabric_protos.common import common_pb2 as common
+
+from chaincode.blocks import Creator, Verification
 from chaincode.errors import LedgerError
-from chaincode.ledgers import genesis, membership, simulation, store
-from chaincode.ledgers.store import Store
+from chaincode.fabric import blocks, genesis, transactions
+from chaincode.fabric.encoding import encoded
+from chaincode.fabric.genesis import ChannelConfig
+from chaincode.fabric.transactions import Endorsed
+from chaincode.ledgers import membership, store
+from chaincode.ledgers.commits import spelled
+from chaincode.ledgers.simulation import judge
+from chaincode.ledgers.store import Store, Stored
 
 
 class _FaultFound(Exception):
     pass
 
 
-def verify(connection: sqlite3.Connection, config: NetworkConfig) -> Verification:
-    """Looks at one state of the file, whatever is committed meanwhile; its genesis must name `config`."""
+def verify(connection: sqlite3.Connection, channel: ChannelConfig, peer: Creator) -> Verification:
+    """Looks at one state of the file, whatever is committed meanwhile; its genesis must name `channel`, and
+    all the rest be endorsed and signed by `peer`."""
     replayed = store.scratch()
-    chain = _Chain(config, Store(replayed))
+    chain = _Chain(channel, peer, Store(replayed))
     try:
         connection.execute("BEGIN")
         replayed.execute("BEGIN")
         _check_file(connection, replayed)
-        for header, digest, body in Store(connection).raw_blocks():
-            chain.append(header, digest, body)
+        for stored in Store(connection).blocks():
+            chain.append(stored)
         if not chain.height:
             raise _FaultFound("there is no genesis block")
         _compare(connection, replayed)
     except _FaultFound as fault:
         return Verification(False, chain.height, str(fault))
-    except (sqlite3.Error, UnicodeDecodeError) as error:
+    except (sqlite3.Error, UnicodeDecodeError, TypeError) as error:
         return Verification(False, chain.height, f"the file is damaged: {error}")
     finally:
         if connection.in_transaction:
@@ -50,60 +60,90 @@ def verify(connection: sqlite3.Connection, config: NetworkConfig) -> Verificatio
 class _Chain:
     """The blocks so far, each checked against those before it."""
 
-    def __init__(self, config: NetworkConfig, replayed: Store) -> None:
+    def __init__(self, channel: ChannelConfig, peer: Creator, replayed: Store) -> None:
         self.height = 0
-        self._config = config
+        self._channel, self._config, self._peer = channel, channel.network, peer
         self._store = replayed
-        self._tip = genesis.NO_HASH
+        self._tip = b""
 
-    def append(self, header: Header, digest: str, body: str) -> None:
+    def append(self, stored: Stored) -> None:
         try:
-            self._check_links(header, digest, body)
-            lines = body.split("\n")
-            if header.number == 0:
-                self._check_genesis(header, body)
-            for position, line in enumerate(lines):
-                self._replay(header, position, line)
-        except (
-            LedgerError,
-            ValueError,
-            TypeError,
-            KeyError,
-            AttributeError,
-            RecursionError,
-            sqlite3.IntegrityError,
-        ) as error:
+            block = blocks.parse(stored.block)
+            self._check_links(stored, block)
+            if stored.number == 0:
+                self._check_genesis(stored)
+            else:
+                self._check_seal(stored, block)
+                self._replay(stored, block)
+        except (LedgerError, ValueError, TypeError, LookupError, sqlite3.IntegrityError) as error:
             raise _FaultFound(f"block {self.height}: {error}") from error
         self.height += 1
-        self._tip = header.hash
+        self._tip = stored.hash
 
-    def _check_links(self, header: Header, digest: str, body: str) -> None:
-        if header.number != self.height:
-            raise ValueError(f"it is missing, {header.number} follows")
-        if header.previous_hash != self._tip:
+    def _check_links(self, stored: Stored, block: Any) -> None:
+        if stored.number != self.height or block.header.number != self.height:
+            raise ValueError(f"it is missing, {stored.number} follows")
+        if block.header.previous_hash != self._tip:
             raise ValueError("it does not name the hash of the block before it")
-        if header.data_hash != data_hash(body):
-            raise ValueError("its transactions do not have the hash that it names")
-        if header.hash != digest:
+        if blocks.hash_of(block.header) != stored.hash:
             raise ValueError("it does not have the hash that is stored for it")
 
-    def _check_genesis(self, header: Header, body: str) -> None:
-        if body != genesis.block(self._config, header.at)[1].text():
+    def _check_genesis(self, stored: Stored) -> None:
+        if encoded(genesis.block(self._channel, stored.at)) != stored.block:
             raise ValueError("it is not the genesis block of this network")
 
-    def _replay(self, header: Header, position: int, line: str) -> None:
-        transaction = Transaction.load(line)
-        if transaction.text() != line:
-            raise ValueError(f"transaction {position} is not spelled canonically")
-        if header.number:
-            membership.check_transaction(self._config, transaction, header.at)
-            self._check_decision(transaction, position)
-        self._store.write_transaction(header.number, position, transaction)
+    def _check_seal(self, stored: Stored, block: Any) -> None:
+        """All of it that hash and validation codes leave: the metadata, the clock, the very spelling."""
+        if blocks.check_signatures(block) != [self._peer]:
+            raise ValueError("it is not signed by this ledger's own orderer")
+        if blocks.view(block).at != stored.at:
+            raise ValueError("it was not made at the time that is stored for it")
+        if _respelled(block) != stored.block:
+            raise ValueError("it is not spelled canonically")
 
-    def _check_decision(self, transaction: Transaction, position: int) -> None:
-        current = simulation.still_current(transaction.read_set, self._store)
-        if transaction.validation_code != (VALID if current else CONFLICT):
-            raise ValueError(f"transaction {position} was judged {transaction.validation_code[:40]} wrongly")
+    def _replay(self, stored: Stored, block: Any) -> None:
+        if not block.data.data:
+            raise ValueError("it is empty")
+        for position, envelope in enumerate(block.data.data):
+            endorsed = transactions.parse(envelope)
+            if spelled(endorsed) != envelope:
+                raise ValueError(f"transaction {position} is not spelled canonically")
+            self._check_transaction(endorsed, stored.at)
+            code = judge(endorsed.read_set, self._store)
+            self._check_decision(block, position, code)
+            self._store.write_transaction(stored.number, position, endorsed, code)
+
+    def _check_transaction(self, endorsed: Endorsed, at: str) -> None:
+        if endorsed.invocation.channel != self._config.channel:
+            raise ValueError("a transaction is of another channel")
+        creator = endorsed.invocation.creator
+        membership.check_creator(self._config, creator, at)
+        membership.check_signature(creator, endorsed.payload, endorsed.signature)
+        membership.check_endorsement(endorsed, self._peer)
+
+    def _check_decision(self, block: Any, position: int, code: str) -> None:
+        judged = transactions.code_name(blocks.codes(block)[position])
+        if judged != code:
+            raise ValueError(f"transaction {position} was judged {judged} wrongly")
+
+
+def _respelled(block: Any) -> bytes:
+    """The block as we write it, of nothing but what has been checked."""
+    header, metadata = block.header, block.metadata.metadata
+    noted = common.Metadata.FromString(metadata[blocks.SIGNATURES])
+    [signed] = noted.signatures
+    signature = common.MetadataSignature(signature_header=signed.signature_header, signature=signed.signature)
+    places = [encoded(common.Metadata(value=noted.value, signatures=[signature])), b"", b"", b"", b""]
+    places[blocks.CODES] = blocks.codes(block)
+    return encoded(
+        common.Block(
+            header=common.BlockHeader(
+                number=header.number, previous_hash=header.previous_hash, data_hash=header.data_hash
+            ),
+            data=common.BlockData(data=block.data.data),
+            metadata=common.BlockMetadata(metadata=places),
+        )
+    )
 
 
 def _check_file(connection: sqlite3.Connection, replayed: sqlite3.Connection) -> None:
