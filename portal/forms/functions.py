@@ -67,11 +67,11 @@ class FunctionForm(Form):
         help_text="Anybody may call it without a token. You pay, up to the daily budget.",
     )
     daily_budget = forms.IntegerField(
-        label="Daily budget for calls by others, µ",
+        label="Daily budget, µ",
         required=False,
         min_value=1,
         max_value=2**63 - 1,
-        help_text="A public function needs one. A UTC day.",
+        help_text="The most that calls by others may cost in a UTC day. A public function needs it.",
     )
 
     def __init__(self, *args: Any, rename: bool = True, **kwargs: Any) -> None:
@@ -83,6 +83,7 @@ class FunctionForm(Form):
     def of(cls, function: Function) -> FunctionForm:
         """The form as the function stands."""
         initial = {name: getattr(function, name) for name in cls.base_fields}
+        initial["cpus"] = f"{function.cpus:g}"
         initial["env"] = "\n".join(f"{name}={value}" for name, value in function.env.items())
         return cls(initial=initial, rename=False)
 

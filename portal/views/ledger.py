@@ -43,7 +43,7 @@ def block(request: HttpRequest, number: int) -> HttpResponse:
         raise Http404
     found = ledger.block(number)
     context = {
-        "block": found,
+        "found": found,
         "transactions": chain.rows(found, request.user),
         "previous": number - 1,
         "next": number + 1 if number + 1 < height else None,
