@@ -77,7 +77,10 @@ class View(APIView):
         return response
 
     async def _respond(self, request: Request) -> HttpResponseBase:
-        handler = getattr(self, str(request.method).lower(), self.http_method_not_allowed)
+        method = str(request.method).lower()
+        handler = self.http_method_not_allowed
+        if method in self.http_method_names:
+            handler = getattr(self, method, handler)
         if inspect.iscoroutinefunction(handler):
             await threads.run(self.initial, request, *self.args, **self.kwargs)
             response: HttpResponseBase = await handler(request, *self.args, **self.kwargs)
