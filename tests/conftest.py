@@ -40,7 +40,7 @@ def ledger(settings: Settings, tmp_path: Path) -> Iterator[None]:
 
 @pytest.fixture
 def platform(ledger: None, transactional_db: None) -> Iterator[None]:
-    """Database and ledger, empty. The API works in threads, which no test's transaction could hold together."""
+    """Database and ledger, empty. The API works in threads, and no transaction holds for all of them."""
     from django.core.cache import cache
 
     cache.clear()

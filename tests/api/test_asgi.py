@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from asgiref.testing import ApplicationCommunicator
+from pytest_django.fixtures import Settings
 
 from chainfaas.api import threads
 from chainfaas.asgi import application
 from chainfaas.models import Job, State
-from tasks import limits
-from tests.cast import Machine, Person, until
+from tasks import limits, messages
+from tests.cast import Ended, Machine, Person, until
 
 
 def server() -> httpx.AsyncClient:
@@ -23,11 +24,11 @@ def server() -> httpx.AsyncClient:
     )
 
 
-async def invoke(person: Person, body: object, **headers: str) -> httpx.Response:
+async def invoke(person: Person, body: bytes | AsyncIterator[bytes], **headers: str) -> httpx.Response:
     async with server() as client:
         return await client.post(
             "/api/v1/functions/dora/example/invoke",
-            content=body,  # type: ignore[arg-type]
+            content=body,
             headers={"Authorization": f"Bearer {person.token}", **headers},
         )
 
@@ -69,9 +70,9 @@ async def test_half_a_body_is_no_call(dora: Person) -> None:
 
 
 async def test_whoever_hangs_up_before_a_machine_has_the_job_does_not_pay(
-    dora: Person, settings: object
+    dora: Person, settings: Settings
 ) -> None:
-    settings.PLACE_WAIT_S = 30  # type: ignore[attr-defined]
+    settings.PLACE_WAIT_S = 30
     call = communicator(("authorization", f"Bearer {dora.token}"))
     await call.send_input({"type": "http.request", "body": b"", "more_body": False})
     while not await threads.run(Job.objects.exists):
@@ -86,13 +87,11 @@ async def test_whoever_hangs_up_before_a_machine_has_the_job_does_not_pay(
 async def test_a_hundred_waiting_calls_have_no_threads(dora: Person, machine: Machine) -> None:
     free = threading.Event()
 
-    def wait(run: object) -> object:
-        from tests.cast import Ended
-
+    def wait(run: messages.Run) -> Ended:
         free.wait(20)
         return Ended(b"done")
 
-    machine.behave = wait  # type: ignore[assignment]
+    machine.behave = wait
     first = asyncio.create_task(invoke(dora, b"", **{"Idempotency-Key": "k"}))
     while not machine.runs:
         await asyncio.sleep(0.01)

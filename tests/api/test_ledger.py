@@ -97,18 +97,19 @@ def test_the_index_is_the_same_read_at_once_or_anew(
 
     at_once(*[account_index.catch_up] * 4)
     account_index.catch_up()
-    read_step_by_step = list(
-        AccountChange.objects.order_by("id").values_list("account", "tx_id", "free", "held")
-    )
+    step_by_step = index()
     account_index.rebuild()
 
-    again = list(AccountChange.objects.order_by("id").values_list("account", "tx_id", "free", "held"))
-    assert again == read_step_by_step
+    assert index() == step_by_step
     assert IndexedHeight.objects.get().height == blocks.height()
     for person in (dora, pete):
         parts = AccountPart.objects.filter(account=str(person.user.id))
         assert sum(part.free + part.held for part in parts) == person.balance()
         assert AccountChange.objects.filter(account=str(person.user.id)).last().free == person.balance()
+
+
+def index() -> list[tuple[object, ...]]:
+    return list(AccountChange.objects.order_by("id").values_list("account", "tx_id", "free", "held"))
 
 
 def test_the_chain_is_open_to_all(dora: Person, job: str) -> None:
