@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
+from django.http import QueryDict
 
 from chainfaas.models import Function
 from chainfaas.models.functions import CPUS, IMAGE, MEMORY_MB, RATE, TIMEOUT_S
@@ -80,12 +81,12 @@ class FunctionForm(Form):
             del self.fields["name"]
 
     @classmethod
-    def of(cls, function: Function) -> FunctionForm:
-        """The form as the function stands."""
+    def of(cls, function: Function, changes: QueryDict | None) -> FunctionForm:
+        """The form as the function stands, or as somebody wants to change it."""
         initial = {name: getattr(function, name) for name in cls.base_fields}
         initial["cpus"] = f"{function.cpus:g}"
         initial["env"] = "\n".join(f"{name}={value}" for name, value in function.env.items())
-        return cls(initial=initial, rename=False)
+        return cls(changes, initial=initial, rename=False)
 
     def clean_env(self) -> dict[str, str]:
         env = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import getincrementaldecoder
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -140,7 +141,8 @@ def _output(job: Job, viewer: User) -> dict[str, Any]:
 
 def _preview(body: bytes) -> Preview:
     head = body[:PREVIEW]
-    text, whole = _text(head), len(body) <= PREVIEW
+    whole = len(body) <= PREVIEW
+    text = _text(head, whole=whole)
     return Preview(len(body), pretty(text) if text is not None and whole else text, whole)
 
 
@@ -149,14 +151,13 @@ def _log(body: bytes) -> Preview:
     return Preview(len(body), body[-PREVIEW:].decode("utf-8", "replace"), len(body) <= PREVIEW)
 
 
-def _text(head: bytes) -> str | None:
-    for cut_off in range(4):  # the preview may end within a letter
-        try:
-            text = head[: len(head) - cut_off].decode()
-        except UnicodeDecodeError:
-            continue
-        return None if "\0" in text else text
-    return None
+def _text(head: bytes, *, whole: bool) -> str | None:
+    """None: it is no text. A beginning may end within a letter, which is left out."""
+    try:
+        text = getincrementaldecoder("utf-8")().decode(head, final=whole)
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else text
 
 
 def _found(job: Job) -> JobOutput:

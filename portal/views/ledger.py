@@ -11,6 +11,7 @@ from django.views.decorators.http import require_POST
 
 from chaincode.blocks import Verification
 from chaincode.errors import ContractError
+from chainfaas.errors import LedgerAway
 from chainfaas.jobs import selectors
 from chainfaas.ledger import blocks as ledger
 from portal import chain, records
@@ -57,8 +58,10 @@ def transaction(request: HttpRequest, tx_id: str) -> HttpResponse:
     count(request)
     try:
         number = ledger.of_transaction(tx_id)
-    except ContractError as error:
-        raise Http404 from error
+    except LedgerAway as error:
+        if isinstance(error.__cause__, ContractError):  # it answered: there is no such transaction
+            raise Http404 from error
+        raise
     return redirect(f"{reverse('portal:block', args=[number])}#tx-{tx_id}")
 
 
