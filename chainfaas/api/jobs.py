@@ -31,8 +31,9 @@ WITH_KEY = Need(("read", "invoke"), token=False)
 KEY = OpenApiParameter("key", str, description="What came with the address of a call without a token.")
 ENDS = (errors.FunctionFailed, errors.FunctionTimeout, errors.JobCancelled, errors.JobLost, errors.NoFunds)
 OUTPUT = {
-    (200, kind): OpenApiTypes.BINARY
-    for kind in ("text/plain", "application/json", "application/octet-stream")
+    (200, "text/plain"): OpenApiTypes.STR,
+    (200, "application/json"): OpenApiTypes.ANY,
+    (200, "application/octet-stream"): OpenApiTypes.BINARY,
 }
 
 
@@ -55,10 +56,10 @@ class MoveShape(serializers.Serializer[Move]):
 
 
 class TransactionsShape(serializers.Serializer[Job]):
-    created_tx = serializers.CharField()
-    received_tx = serializers.CharField()
-    time_tx = serializers.CharField()
-    settled_tx = serializers.CharField()
+    created_tx = serializers.CharField(allow_null=True)
+    received_tx = serializers.CharField(allow_null=True)
+    time_tx = serializers.CharField(allow_null=True)
+    settled_tx = serializers.CharField(allow_null=True)
 
     def to_representation(self, instance: Job) -> dict[str, str | None]:
         return {str(name): getattr(instance, str(name)) or None for name in self.fields}

@@ -106,7 +106,7 @@ def test_a_deleted_function_leaves_its_jobs(dora: Person, machine: Machine) -> N
         ("image", "x@sha256:12"),
         ("memory_mb", 0),
         ("memory_mb", 2**70),
-        ("memory_mb", 128.0),
+        ("memory_mb", 128.5),
         ("memory_mb", "128"),
         ("cpus", 0),
         ("cpus", 1000),
