@@ -46,6 +46,7 @@ class Twin(cast.Machine):
     def __enter__(self) -> Twin:
         self.results: dict[str, messages.Result] = {}
         self.begun: set[str] = set()
+        self.under_way: set[str] = set()  #: begun in this life of the machine
         self.tasks: list[messages.Run] = []
         self.cancelled: set[str] = set()
         self._link: Connection | None = None
@@ -88,7 +89,8 @@ class Twin(cast.Machine):
         return self.tasks
 
     def start(self, run: messages.Run) -> None:
-        self.begun.add(names.task_id(run.job, run.attempt))
+        for noted in (self.begun, self.under_way):
+            noted.add(names.task_id(run.job, run.attempt))
         self.send(messages.Started(job=run.job, attempt=run.attempt, prepared_ms=1.5))
 
     def end(self, run: messages.Run, end: Ended | None = None) -> messages.Result:
@@ -108,22 +110,35 @@ class Twin(cast.Machine):
         """Do with every task that came what a real machine would."""
         self.take()
         while self.tasks:
-            run = self.tasks.pop(0)
+            run = self.tasks[0]
             task = names.task_id(run.job, run.attempt)
             if task in self.results:
                 self.send(self.results[task])
-            elif task in self.begun:
+            elif task in self.begun and task not in self.under_way:
                 self.end(run, Ended(outcome=messages.Outcome.LOST, run_ms=0))
-            elif task in self.cancelled:
+            elif task in self.cancelled and task not in self.begun:
                 self.end(run, Ended(outcome=messages.Outcome.CANCELLED, run_ms=0))
             else:
-                self.start(run)
-                pump()
-                pause()
-                self.take()
-                stopped = Ended(outcome=messages.Outcome.CANCELLED, run_ms=30)
-                self.end(run, stopped if task in self.cancelled else None)
+                self._execute(run, pump, pause)
+            self.tasks.remove(run)
             pump()
+
+    def _execute(self, run: messages.Run, pump: Callable[[], None], pause: Callable[[], None]) -> None:
+        task = names.task_id(run.job, run.attempt)
+        if task not in self.begun:
+            self.start(run)
+        pump()
+        pause()
+        self.take()
+        stopped = Ended(outcome=messages.Outcome.CANCELLED, run_ms=30)
+        self.end(run, stopped if task in self.cancelled else None)
+
+    def fell(self) -> None:
+        """The process that it runs in died: its journal is on disk, the rest is gone."""
+        self.take()
+        self.tasks.clear()
+        self.cancelled.clear()
+        self.under_way.clear()
 
     def send(self, report: messages.Report | str | bytes, **properties: Any) -> None:
         """Publish to one's own exchange, as the broker's rights allow, with whatever properties."""
@@ -221,15 +236,15 @@ class World:
         self.pump()
 
     def restart(self) -> None:
-        """The process came back: what was in memory is gone, database and ledger are not."""
+        """The process came back: what was in memory is gone, database and ledger are not. If the broker was
+        elsewhere, the messages and the machines are as they were."""
         database.close()
+        recovery._BrokerSeen.since, recovery._BrokerSeen.last = None, 0.0
         if not self.durable:
             for twin in self.twins:
-                twin.take()
-                twin.tasks.clear()
+                twin.fell()
             self.forget_messages()
             recovery.after_restart()
-        recovery._BrokerSeen.since = recovery._BrokerSeen.since or 0.0
 
     def forget_messages(self) -> None:
         with self.app.connection_for_read() as link:
