@@ -23,6 +23,8 @@ from portal.timings import bars
 
 PREVIEW = 16 * 1024
 """Bytes of a result or a log on the page; the whole is a download."""
+RECENT = 1000
+"""Jobs whose functions one can choose from."""
 QUICK_S, SLOW_S = 1, 5
 """How often the page asks: slowly where nothing will happen soon."""
 
@@ -43,12 +45,12 @@ def index(request: Visit) -> HttpResponse:
     if wanted["function"]:
         jobs = jobs.filter(function_name=wanted["function"])
     shown, older = cut(request, jobs, lambda before: jobs.filter(id__lt=UUID(before)))
-    names = selectors.jobs_of(request.user).order_by("function_name").values_list("function_name", flat=True)
+    recent = selectors.jobs_of(request.user).values_list("function_name", flat=True)[:RECENT]
     context = {
         "jobs": shown,
         "older": older,
         "states": list(State),
-        "names": names.distinct(),
+        "names": sorted({*recent, wanted["function"]} - {""}),
         "wanted": wanted,
     }
     return render(request, "portal/jobs/list.html", context)
