@@ -19,6 +19,7 @@ from chaincode.errors import LedgerError
 from chainfaas import dispatch
 from chainfaas.errors import ChainFaaSError, NoProviderReady
 from chainfaas.jobs import lifecycle
+from chainfaas.ledger import account_index
 from chainfaas.models import Job, Machine, State
 from chainfaas.models.functions import TIMEOUT_S
 from chainfaas.models.states import AT_MACHINE
@@ -59,6 +60,7 @@ def sweep() -> None:
     for id in _stale():
         _guarded(id, connected)
     _free_old_keys()
+    _index_accounts()
 
 
 def after_restart() -> None:
@@ -154,6 +156,14 @@ def _free_old_keys() -> None:
     old = timezone.now() - timedelta(seconds=settings.IDEMPOTENCY_S)
     with transaction.atomic():
         Job.objects.filter(idempotency_key__isnull=False, created_at__lt=old).update(idempotency_key=None)
+
+
+def _index_accounts() -> None:
+    """So that whoever asks for an account's history need not wait for it."""
+    try:
+        account_index.catch_up()
+    except (ChainFaaSError, LedgerError) as error:
+        log.warning("index.behind", why=str(error))
 
 
 def _older(moment: datetime, seconds: float) -> bool:
