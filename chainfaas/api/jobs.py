@@ -37,6 +37,19 @@ OUTPUT = {
 }
 
 
+def _told(name: str, kind: type, about: str) -> OpenApiParameter:
+    return OpenApiParameter(name, kind, OpenApiParameter.HEADER, description=about, response=True)
+
+
+HEADERS = [
+    _told("ChainFaaS-Job-Id", str, "The job, on errors too."),
+    _told("ChainFaaS-Provider", str, "The machine that ran it: its owner and its name."),
+    _told("ChainFaaS-Duration-Ms", int, "How long the function ran."),
+    _told("ChainFaaS-Cost", int, "Micro-units, if it is settled by then."),
+    _told("ChainFaaS-Function-Error", str, "`failed` or `timed_out`, where that is the function's fault."),
+]
+
+
 class TimingsShape(serializers.Serializer[Any]):
     """Milliseconds, each from one machine's clock."""
 
@@ -121,7 +134,7 @@ class OneJob(View):
 class Result(View):
     needs = {"GET": WITH_KEY}
 
-    @describe("getResult", OUTPUT, NotFound, NotReady, *ENDS, parameters=[KEY], open=True)
+    @describe("getResult", OUTPUT, NotFound, NotReady, *ENDS, parameters=[KEY, *HEADERS], open=True)
     def get(self, request: Request, id: UUID) -> HttpResponse:
         """What the function wrote to stdout, or the problem that the call ended with."""
         job = _job(request, id)

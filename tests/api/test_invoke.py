@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -13,7 +14,7 @@ from pytest_django.fixtures import Settings
 
 from chainfaas import dispatch
 from chainfaas.errors import LedgerAway
-from chainfaas.jobs import lifecycle
+from chainfaas.jobs import lifecycle, selectors
 from chainfaas.ledger import jobs as ledger_jobs
 from chainfaas.models import Function, Job, State
 from tasks import limits, messages
@@ -200,6 +201,37 @@ def test_a_refused_call_does_not_use_up_its_key(dora: Person, pete: Person) -> N
 
     with Machine.of(pete):
         assert dora.invoke("dora/example", Idempotency_Key="k").status_code == 200
+
+
+def test_a_key_that_is_freed_at_this_very_moment_makes_a_new_job(
+    dora: Person, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dora.invoke("dora/example", Idempotency_Key="k")
+    made_before = lifecycle._made_before
+
+    def freed(*call: Any) -> Job | None:
+        Job.objects.update(idempotency_key=None)
+        return made_before(*call)
+
+    monkeypatch.setattr(lifecycle, "_made_before", freed)
+
+    assert dora.invoke("dora/example", Idempotency_Key="k").status_code == 200
+    assert len(machine.runs) == 2
+
+
+def test_a_function_that_is_deleted_at_this_very_moment_is_a_404(
+    dora: Person, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = selectors.function
+
+    def gone(*call: Any, **options: Any) -> Function:
+        found = find(*call, **options)
+        Function.objects.filter(id=found.id).delete()
+        return found
+
+    monkeypatch.setattr(selectors, "function", gone)
+
+    assert dora.invoke("dora/example").status_code == 404
 
 
 @pytest.mark.parametrize("key", ["", "k" * 256, "schlüssel", "a\tb"])

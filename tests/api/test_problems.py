@@ -97,6 +97,14 @@ def test_the_docs_list_every_slug_and_no_other() -> None:
     )
 
 
+@pytest.mark.parametrize(("given", "kept"), [("abc-1", True), ("a" * 65, False), ("a b\\n", False)])
+def test_a_request_has_a_name_to_find_it_by_in_the_log(dora: Person, given: str, kept: bool) -> None:
+    answer = dora.get("/me", X_Request_Id=given)
+
+    assert (answer["X-Request-Id"] == given) is kept
+    assert answer["X-Request-Id"]
+
+
 def test_head_is_guarded_like_get(dora: Person) -> None:
     assert call("HEAD", "/me").status_code == 401
     assert dora.call("HEAD", "/me").status_code == 200
