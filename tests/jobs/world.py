@@ -15,6 +15,7 @@ from typing import Any
 from celery import Celery, current_app
 from django.db import connection as database
 from django.db.models import F
+from django.utils import timezone
 from kombu import Connection, Consumer, Producer
 
 from chaincode import client
@@ -99,6 +100,11 @@ class Twin(cast.Machine):
         self.results[names.task_id(run.job, run.attempt)] = result
         self.send(result)
         return result
+
+    def ended_unpaid(self, run: messages.Run) -> None:
+        """The controller has the result, and died before it paid."""
+        result = self.report(run, self.behave(run))
+        assert lifecycle.finished(self.id, result, timezone.now()) == run.job
 
     def next(self) -> messages.Run:
         """The only task that came."""
