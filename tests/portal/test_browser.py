@@ -14,6 +14,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from tests.platform import Platform
 
 PATIENCE_MS = 20_000
+GROUND = {"light": "rgb(247, 247, 245)", "dark": "rgb(18, 22, 21)"}
+"""The style sheet is there: without it, all is black on white and passes."""
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1280, "height": 900}
 QUIET = (
@@ -162,6 +164,7 @@ def test_no_page_is_wider_than_a_phone_and_all_words_can_be_read(
     for address in (job, f"/functions/{name}/example", *PAGES):
         page.goto(address)
         assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], address
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == GROUND[scheme], address
         assert page.evaluate(CONTRAST) == [], address
     context.close()
 
