@@ -10,8 +10,6 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from chaincode.blocks import Verification
-from chaincode.errors import ContractError
-from chainfaas.errors import LedgerAway
 from chainfaas.jobs import selectors
 from chainfaas.ledger import blocks as ledger
 from portal import chain, records
@@ -56,12 +54,7 @@ def block(request: HttpRequest, number: int) -> HttpResponse:
 def transaction(request: HttpRequest, tx_id: str) -> HttpResponse:
     """To the block that it stands in."""
     count(request)
-    try:
-        number = ledger.of_transaction(tx_id)
-    except LedgerAway as error:
-        if isinstance(error.__cause__, ContractError):  # it answered: there is no such transaction
-            raise Http404 from error
-        raise
+    number = ledger.of_transaction(tx_id)
     return redirect(f"{reverse('portal:block', args=[number])}#tx-{tx_id}")
 
 
