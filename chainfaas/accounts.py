@@ -25,7 +25,7 @@ def register(username: str, password: str, *, email: str = "", roles: list[str])
     user = User(username=username, email=email, roles=_checked(roles))
     try:
         user.set_unusable_password()
-        user.full_clean(exclude=["password"], validate_unique=False)
+        user.full_clean(exclude=["password", "roles"], validate_unique=False)
         validate_password(password, user)
     except ValidationError as error:
         raise BadInput(" ".join(error.messages)) from error

@@ -65,4 +65,5 @@ def confirm_received(job: str) -> None:
 
 
 def _send(name: str, *args: object, **options: Any) -> None:
-    current_app.send_task(name, args, ignore_result=True, **options)
+    # Without argsrepr Celery puts the beginning of the arguments, somebody's data, into a header.
+    current_app.send_task(name, args, ignore_result=True, argsrepr="", kwargsrepr="", **options)

@@ -45,7 +45,7 @@ class ChainFaaSError(Exception):
     retry_after_s: int | None = None
 
     def __init__(self, detail: str = "", *, retry_after_s: int | None = None, **context: object) -> None:
-        super().__init__(detail or (self.__doc__ or "").split("\n\n")[0])
+        super().__init__(detail or " ".join((self.__doc__ or "").split("\n\n")[0].split()))
         self.context = context
         if retry_after_s is not None:
             self.retry_after_s = retry_after_s

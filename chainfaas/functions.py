@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 
-from chainfaas.errors import BadInput, Taken
+from chainfaas.errors import BadInput, NotFound, Taken
 from chainfaas.models import Function, User
 from chainfaas.models.functions import EXAMPLE, EXAMPLE_IMAGE
 from tasks import limits
@@ -30,19 +31,13 @@ def change(function: Function, **fields: Any) -> Function:
     for name, value in fields.items():
         setattr(function, name, value)
     _check(function)
-    try:
-        with transaction.atomic():
-            function.save()
-    except IntegrityError as error:
-        raise Taken(f"There is a function {function.full_name!r} already.") from error
-    return function
+    return _save(function, *fields)
 
 
 def switch(function: Function, *, active: bool) -> Function:
     """Start or stop taking calls. Jobs under way go on."""
     function.active = active
-    function.save(update_fields=["active", "updated_at"])
-    return function
+    return _save(function, "active")
 
 
 def delete(function: Function) -> None:
@@ -56,6 +51,20 @@ def ensure_example(user: User) -> None:
         Function.objects.get_or_create(owner=user, name=EXAMPLE, defaults={"image": EXAMPLE_IMAGE})
 
 
+def _save(function: Function, *fields: str) -> Function:
+    """Write these fields and no other: somebody else may change others, or delete the function, just now."""
+    try:
+        with transaction.atomic():
+            function.save(update_fields=[*fields, "updated_at"])
+    except IntegrityError as error:
+        raise Taken(f"There is a function {function.full_name!r} already.") from error
+    except DatabaseError as error:
+        if Function.objects.filter(id=function.id).exists():
+            raise
+        raise NotFound(f"The function {function.full_name} was deleted just now.") from error
+    return function
+
+
 def _check(function: Function) -> None:
     try:
         function.full_clean(exclude=["owner", "env"], validate_unique=False, validate_constraints=False)
@@ -63,6 +72,8 @@ def _check(function: Function) -> None:
         raise BadInput(
             " ".join(f"{name}: {' '.join(texts)}" for name, texts in error.message_dict.items())
         ) from error
+    if not isfinite(function.cpus):
+        raise BadInput("cpus: give a number.")
     if function.public and function.daily_budget is None:
         raise BadInput("A public function needs a daily_budget: you pay for the calls of others.")
     _check_environment(function.env)

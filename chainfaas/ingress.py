@@ -15,6 +15,7 @@ from typing import Any
 import kombu.compression
 import structlog
 from celery import Celery
+from django.db import Error as DatabaseError
 from django.db import close_old_connections
 from kombu import Consumer
 from kombu.exceptions import OperationalError
@@ -74,7 +75,13 @@ class Ingress(ConsumerMixin):
     def get_consumers(self, _: Any, channel: Any) -> list[Consumer]:
         self._known = set()
         self._consumer = Consumer(
-            channel, [], on_message=self._take, accept=["json"], prefetch_count=PREFETCH, auto_declare=False
+            channel,
+            [],
+            on_message=self._take,
+            on_decode_error=self._drop,  # a compressed one; without this it would end the loop
+            accept=["json"],
+            prefetch_count=PREFETCH,
+            auto_declare=False,
         )
         return [self._consumer]
 
@@ -92,23 +99,25 @@ class Ingress(ConsumerMixin):
 
     def _refresh(self) -> None:
         assert self._consumer is not None  # noqa: S101 - get_consumers comes first
-        present = set(self._machines())
+        self._refreshed = time.monotonic()
+        try:
+            present = set(self._machines())
+        except DatabaseError as error:  # nobody left or came, as far as is known
+            log.warning("database.away", why=str(error))
+            return
         for machine in present - self._known:
             self._consumer.add_queue(topology.existing(topology.inbox(machine)))
         for machine in self._known - present:
             self._consumer.cancel_by_queue(topology.inbox(machine))
         self._consumer.consume()
-        self._known, self._refreshed = present, time.monotonic()
+        self._known = present
 
     def _take(self, message: Any) -> None:
         seen_ms = time.time() * 1000
         try:
             machine, text = accept(message)
         except Refused as error:
-            log.warning(
-                "message.refused", exchange=message.delivery_info.get("exchange"), why=str(error)[:200]
-            )
-            message.ack()
+            self._drop(message, error)
             return
         try:
             dispatch.record_result(machine, seen_ms, text)
@@ -116,6 +125,10 @@ class Ingress(ConsumerMixin):
             message.requeue()  # the internal queue did not take it: keep the result
         else:
             message.ack()
+
+    def _drop(self, message: Any, error: Exception) -> None:
+        log.warning("message.refused", exchange=message.delivery_info.get("exchange"), why=str(error)[:200])
+        message.ack()
 
 
 def _present() -> list[str]:

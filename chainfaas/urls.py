@@ -1,7 +1,5 @@
 """Every address: the API, the pages, and what operators ask."""
 
-from contextlib import suppress
-
 from django.urls import include, path
 
 from chainfaas.api import health, metrics, problems
@@ -12,9 +10,8 @@ urlpatterns = [
     path("healthz", health.alive),
     path("readyz", health.ready),
     path("metrics", metrics.page),
+    path("", include("portal.urls")),
 ]
-with suppress(ImportError, TypeError):  # until the pages are complete
-    urlpatterns.append(path("", include("portal.urls")))
 
 handler400 = problems.bad_request
 handler404 = problems.not_found

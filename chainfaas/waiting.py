@@ -10,7 +10,7 @@ import asyncio
 import threading
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from functools import lru_cache
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -41,7 +41,7 @@ class MemoryBell:
         with self._lock:
             ears = list(self._ears.get(job, ()))
         for loop, event in ears:
-            if not loop.is_closed():
+            with suppress(RuntimeError):  # whoever listened is gone, with its loop
                 loop.call_soon_threadsafe(event.set)
 
     @contextmanager

@@ -6,6 +6,7 @@ One app serves all: a second app's worker in one process receives tasks and neve
 from __future__ import annotations
 
 import threading
+import time
 
 from celery import Celery
 from celery.beat import EmbeddedService, Scheduler
@@ -66,6 +67,7 @@ class Controller:
         self._beat.start()
 
     def join(self, timeout_s: float) -> None:
-        """Wait for the workers to end, once Celery was told to stop."""
+        """Wait for the workers to end, once Celery was told to stop, `timeout_s` for all of them."""
+        end = time.monotonic() + timeout_s
         for worker in self._workers:
-            worker.join(timeout_s)
+            worker.join(max(0.0, end - time.monotonic()))

@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,8 @@ def main() -> int:
     except OSError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    # WhiteNoise hands over files piece by piece, as WSGI has it; Django copes, and warns each time.
+    warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
     os.environ["CHAINFAAS_DATA"] = str(data)
     os.environ["BROKER_URL"] = "memory://"
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chainfaas.settings")
@@ -115,6 +118,7 @@ def _serve(arguments: argparse.Namespace, listener: socket.socket) -> None:
         access_log=False,
         timeout_graceful_shutdown=2,
         server_header=False,
+        proxy_headers=False,  # else anybody on this machine could call under another address
     )
     Server(config).run(sockets=[listener])
 

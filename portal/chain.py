@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ from django.contrib.auth.models import AnonymousUser
 
 from chaincode.blocks import VALID, Block, Transaction
 from chainfaas.models import User
+from portal.pretty import pretty
 
 SEPARATOR = " / "
 MOST_JOBS = 100
@@ -58,7 +58,10 @@ def _row(tx: Transaction, *, whole: bool) -> Row:
     )
     if whole:
         row.jobs.extend(list(dict.fromkeys(_jobs(tx.document)))[:MOST_JOBS])
-        row.writes.extend(Write(contract, _key(key), _pretty(value)) for contract, key, value in tx.write_set)
+        row.writes.extend(
+            Write(contract, _key(key), None if value is None else pretty(value))
+            for contract, key, value in tx.write_set
+        )
     return row
 
 
@@ -76,10 +79,3 @@ def _jobs(document: Any) -> Iterator[str]:
 def _key(key: str) -> str:
     """Composite keys have NULs between their parts."""
     return key.strip("\0").replace("\0", SEPARATOR)
-
-
-def _pretty(value: str | None) -> str | None:
-    try:
-        return None if value is None else json.dumps(json.loads(value), indent=2, ensure_ascii=False)
-    except ValueError:
-        return value

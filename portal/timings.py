@@ -19,11 +19,13 @@ class Bar:
 
 def bars(timings: dict[str, float | None]) -> list[Bar]:
     """Those that are known, where they lie between the request and the payment."""
-    prv, rsp = timings["t_prv_ms"] or 0.0, timings["t_rsp_ms"] or 0.0
+    prv, cmp, rsp = (timings[name] or 0.0 for name in ("t_prv_ms", "t_cmp_ms", "t_rsp_ms"))
+    # The machine's clock says how long, not when. It began no later than we heard of it.
+    began = max(0.0, min(prv, rsp - cmp)) if rsp else prv
     spans = [
         ("T_prc", "request to machine", timings["t_prc_ms"], 0.0),
         ("T_prv", "request to start", timings["t_prv_ms"], 0.0),
-        ("T_cmp", "pull and run", timings["t_cmp_ms"], prv),
+        ("T_cmp", "pull and run", timings["t_cmp_ms"], began),
         ("T_rsp", "request to result", timings["t_rsp_ms"], 0.0),
         ("T_bil", "result to payment", timings["t_bil_ms"], rsp),
     ]

@@ -138,6 +138,7 @@ def load_report(text: str) -> Report:
         if len(report.output) > limits.BODY or len(report.log) > limits.LOG:
             raise Malformed("the result or the log is over its limit")
         _plain(report.detail)
+        _plain(report.signature)
     return report
 
 

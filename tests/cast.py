@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -67,6 +68,12 @@ class Person:
         answer = self.post("/functions", {"name": name, "image": "chainfaas/echo", **fields})
         assert answer.status_code == 201, answer.content
 
+    def settled(self, job: str) -> dict[str, Any]:
+        """The job, once its hold is closed."""
+        until(lambda: self.get(f"/jobs/{job}").json()["settled"])
+        found: dict[str, Any] = self.get(f"/jobs/{job}").json()
+        return found
+
     def balance(self) -> int:
         return accounts.balance(self.user).total
 
@@ -106,6 +113,14 @@ def at_once(*steps: Callable[[], Any]) -> list[Any]:
 
     with ThreadPoolExecutor(len(steps)) as pool:
         return list(pool.map(run, steps))
+
+
+def until(done: Callable[[], object], seconds: float = 10) -> None:
+    """Wait for what other threads do."""
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.01)
 
 
 @dataclass

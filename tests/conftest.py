@@ -40,7 +40,7 @@ def ledger(settings: Settings, tmp_path: Path) -> Iterator[None]:
 
 @pytest.fixture
 def platform(ledger: None, transactional_db: None) -> Iterator[None]:
-    """Database and ledger, empty. The API works in threads, which no test's transaction could hold together."""
+    """Database and ledger, empty. The API works in threads, and no transaction holds for all of them."""
     from django.core.cache import cache
 
     cache.clear()
@@ -62,8 +62,8 @@ def pete(platform: None) -> cast.Person:
 
 @pytest.fixture
 def eve(platform: None) -> cast.Person:
-    """A stranger with every role that one can take."""
-    return cast.Person.registered("eve", "developer", "provider", "peer")
+    """A stranger, with the roles of both."""
+    return cast.Person.registered("eve", "developer", "provider")
 
 
 @pytest.fixture

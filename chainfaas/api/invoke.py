@@ -25,7 +25,7 @@ from chaincode import pricing
 from chainfaas import accounts, dispatch, errors, waiting
 from chainfaas.api import metrics, outcomes, preferences, problems, threads
 from chainfaas.api.authentication import caller
-from chainfaas.api.jobs import ENDS, OUTPUT, JobShape, shown
+from chainfaas.api.jobs import ENDS, HEADERS, OUTPUT, JobShape, shown
 from chainfaas.api.permissions import Need
 from chainfaas.api.preferences import Preference
 from chainfaas.api.schema import describe
@@ -86,7 +86,7 @@ class Invoke(View):
         StillRunning,
         *ENDS,
         request=ANY_BODY,
-        parameters=[preferences.PREFER, preferences.IDEMPOTENCY_KEY],
+        parameters=[preferences.PREFER, preferences.IDEMPOTENCY_KEY, *HEADERS],
         open=True,
     )
     async def post(self, request: Request, owner: str, name: str) -> HttpResponse:

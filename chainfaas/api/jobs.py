@@ -31,9 +31,23 @@ WITH_KEY = Need(("read", "invoke"), token=False)
 KEY = OpenApiParameter("key", str, description="What came with the address of a call without a token.")
 ENDS = (errors.FunctionFailed, errors.FunctionTimeout, errors.JobCancelled, errors.JobLost, errors.NoFunds)
 OUTPUT = {
-    (200, kind): OpenApiTypes.BINARY
-    for kind in ("text/plain", "application/json", "application/octet-stream")
+    (200, "text/plain"): OpenApiTypes.STR,
+    (200, "application/json"): OpenApiTypes.ANY,
+    (200, "application/octet-stream"): OpenApiTypes.BINARY,
 }
+
+
+def _told(name: str, kind: type, about: str) -> OpenApiParameter:
+    return OpenApiParameter(name, kind, OpenApiParameter.HEADER, description=about, response=True)
+
+
+HEADERS = [
+    _told("ChainFaaS-Job-Id", str, "The job, on errors too."),
+    _told("ChainFaaS-Provider", str, "The machine that ran it: its owner and its name."),
+    _told("ChainFaaS-Duration-Ms", int, "How long the function ran."),
+    _told("ChainFaaS-Cost", int, "Micro-units, if it is settled by then."),
+    _told("ChainFaaS-Function-Error", str, "`failed` or `timed_out`, where that is the function's fault."),
+]
 
 
 class TimingsShape(serializers.Serializer[Any]):
@@ -55,10 +69,10 @@ class MoveShape(serializers.Serializer[Move]):
 
 
 class TransactionsShape(serializers.Serializer[Job]):
-    created_tx = serializers.CharField()
-    received_tx = serializers.CharField()
-    time_tx = serializers.CharField()
-    settled_tx = serializers.CharField()
+    created_tx = serializers.CharField(allow_null=True)
+    received_tx = serializers.CharField(allow_null=True)
+    time_tx = serializers.CharField(allow_null=True)
+    settled_tx = serializers.CharField(allow_null=True)
 
     def to_representation(self, instance: Job) -> dict[str, str | None]:
         return {str(name): getattr(instance, str(name)) or None for name in self.fields}
@@ -120,7 +134,7 @@ class OneJob(View):
 class Result(View):
     needs = {"GET": WITH_KEY}
 
-    @describe("getResult", OUTPUT, NotFound, NotReady, *ENDS, parameters=[KEY], open=True)
+    @describe("getResult", OUTPUT, NotFound, NotReady, *ENDS, parameters=[KEY, *HEADERS], open=True)
     def get(self, request: Request, id: UUID) -> HttpResponse:
         """What the function wrote to stdout, or the problem that the call ended with."""
         job = _job(request, id)

@@ -20,7 +20,7 @@ from chainfaas.models.users import ROLES
 
 
 class Roles(Input):
-    roles = serializers.ListField(child=serializers.ChoiceField(ROLES), max_length=len(ROLES))
+    roles = serializers.ListField(child=serializers.ChoiceField(ROLES), max_length=len(ROLES), required=False)
 
 
 class MeShape(serializers.Serializer[Any]):
@@ -42,7 +42,9 @@ class Me(View):
     @describe("changeMe", {200: MeShape}, request=Roles)
     def patch(self, request: Request) -> Response:
         """Take roles or give them up."""
-        accounts.change_roles(user(request), **strict.body(request, Roles))
+        wish = strict.body(request, Roles)
+        if "roles" in wish:
+            accounts.change_roles(user(request), wish["roles"])
         return Response(_shape(user(request)))
 
 

@@ -29,9 +29,14 @@ class PageQuery(serializers.Serializer[Any]):
 
 
 def of(
-    request: Request, rows: QuerySet[M], field: str, shape: type[serializers.BaseSerializer[Any]]
+    request: Request,
+    rows: QuerySet[M],
+    field: str,
+    shape: type[serializers.BaseSerializer[Any]],
+    **context: object,
 ) -> Response:
-    """A part of the rows, in the order of a unique field; `-field` for the last first."""
+    """A part of the rows, in the order of a unique field; `-field` for the last first. The context is the
+    shape's."""
     asked = strict.query(request, PageQuery)
     name, side = field.lstrip("-"), "lt" if field.startswith("-") else "gt"
     rows = rows.order_by(field)
@@ -42,7 +47,7 @@ def of(
     following = None
     if len(found) > len(page):
         following = address(request, limit=asked["limit"], cursor=getattr(page[-1], name))
-    return Response({"results": shape(page, many=True).data, "next": following})
+    return Response({"results": shape(page, many=True, context=context).data, "next": following})
 
 
 def address(request: Request, **query: object) -> str:

@@ -78,7 +78,7 @@ def answer(error: Exception) -> HttpResponse:
             "type": f"/problems/{problem.slug}",
             "title": problem.title,
             "status": problem.status,
-            "detail": " ".join(problem.detail.split()),
+            "detail": problem.detail,
             "fault": problem.fault,
             **members,
         },

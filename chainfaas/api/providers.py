@@ -65,12 +65,12 @@ class MachineShape(serializers.Serializer[Machine]):
     last_seen = serializers.DateTimeField(allow_null=True)
 
     def get_state(self, machine: Machine) -> str:
+        connected: set[str] | None = self.context["connected"]
         if machine.paused:
             return "paused"
-        try:
-            return "connected" if machine.id in candidates.connected() else "away"
-        except OperationalError:
+        if connected is None:
             return "unknown"
+        return "connected" if machine.id in connected else "away"
 
 
 class FullMachineShape(MachineShape):
@@ -79,7 +79,7 @@ class FullMachineShape(MachineShape):
     earned = serializers.IntegerField(help_text="Micro-units.")
 
     def to_representation(self, instance: Machine) -> dict[str, Any]:
-        return {**MachineShape(instance).data, **selectors.machine_figures(instance)}
+        return {**_shown(instance), **selectors.machine_figures(instance)}
 
 
 class EnrolmentShape(MachineShape):
@@ -105,7 +105,8 @@ class Providers(View):
     @describe("listMachines", {200: pages.documented(MachineShape)}, parameters=[PageQuery])
     def get(self, request: Request) -> Response:
         """Your machines, by name."""
-        return pages.of(request, selectors.machines_of(user(request)), "name", MachineShape)
+        rows = selectors.machines_of(user(request))
+        return pages.of(request, rows, "name", MachineShape, connected=_connected())
 
 
 class Provider(View):
@@ -121,7 +122,7 @@ class Provider(View):
         """Change what it offers. Jobs that it has keep the rate that they came with."""
         machine = selectors.machine(user(request), id)
         fields = strict.body(request, MachineInput, partial=True)
-        return Response(MachineShape(machines.change(machine, **fields)).data)
+        return Response(_shown(machines.change(machine, **fields)))
 
     @describe("removeMachine", {204: None}, NotFound, BrokerAway)
     def delete(self, request: Request, id: str) -> Response:
@@ -130,10 +131,22 @@ class Provider(View):
         return Response(status=204)
 
 
+def _connected() -> set[str] | None:
+    """The broker's word on who is connected, or None where it has none."""
+    try:
+        return candidates.connected()
+    except OperationalError:
+        return None
+
+
+def _shown(machine: Machine) -> dict[str, Any]:
+    return dict(MachineShape(machine, context={"connected": _connected()}).data)
+
+
 def _shown_once(enrolment: Enrolment) -> dict[str, Any]:
     credentials = enrolment.credentials
     return {
-        **MachineShape(enrolment.machine).data,
+        **_shown(enrolment.machine),
         "broker_url": credentials.url,
         "task_queue": credentials.task_queue,
         "control_queue": credentials.control_queue,
@@ -150,7 +163,7 @@ class Pause(View):
     def post(self, request: Request, id: str) -> Response:
         """No new jobs; it finishes what it has."""
         machine = selectors.machine(user(request), id)
-        return Response(MachineShape(machines.change(machine, paused=True)).data)
+        return Response(_shown(machines.change(machine, paused=True)))
 
 
 class Resume(View):
@@ -160,4 +173,4 @@ class Resume(View):
     def post(self, request: Request, id: str) -> Response:
         """Give it jobs again."""
         machine = selectors.machine(user(request), id)
-        return Response(MachineShape(machines.change(machine, paused=False)).data)
+        return Response(_shown(machines.change(machine, paused=False)))

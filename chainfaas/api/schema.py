@@ -8,11 +8,13 @@ from functools import cache
 from typing import Any, TypeVar
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers
 
 from chainfaas import errors
+from chainfaas.api.strict import Input
 from chainfaas.errors import ChainFaaSError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,6 +46,17 @@ Problem = inline_serializer(
     },
 )
 """What went wrong, and whose fault it is (RFC 9457)."""
+
+
+class StrictInput(OpenApiSerializerExtension):  # type: ignore[no-untyped-call] # it has no types
+    """Says that unknown fields are refused."""
+
+    target_class = Input
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: str) -> dict[str, Any]:
+        fields: dict[str, Any] = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        return {**fields, "additionalProperties": False}
 
 
 def describe(

@@ -4,9 +4,12 @@ inside: a handler that is no coroutine runs in one of the API's threads, where i
 from __future__ import annotations
 
 import inspect
+import re
+import uuid
 from collections.abc import Callable
 from typing import Any, ClassVar
 
+import structlog
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from rest_framework.negotiation import BaseContentNegotiation
@@ -64,11 +67,13 @@ class View(APIView):
     ) -> HttpResponseBase:
         self.args, self.kwargs = args, kwargs
         self.headers = {**HEADERS, "Allow": ", ".join(self.allowed_methods)}
+        self.headers["X-Request-Id"] = id = _request_id(request)
         self.request = self.initialize_request(request, *args, **kwargs)
-        try:
-            response = await self._respond(self.request)
-        except Exception as error:  # noqa: BLE001 - the one place where every error is answered
-            response = problems.answer(error)
+        with structlog.contextvars.bound_contextvars(request_id=id):
+            try:
+                response = await self._respond(self.request)
+            except Exception as error:  # noqa: BLE001 - the one place where every error is answered
+                response = problems.answer(error)
         response = self.finalize_response(self.request, response, *args, **kwargs)  # type: ignore[arg-type]
         if isinstance(response, Response):
             response.render()  # here, or Django would look for a thread to do it
@@ -77,7 +82,10 @@ class View(APIView):
         return response
 
     async def _respond(self, request: Request) -> HttpResponseBase:
-        handler = getattr(self, str(request.method).lower(), self.http_method_not_allowed)
+        method = str(request.method).lower()
+        handler = self.http_method_not_allowed
+        if method in self.http_method_names:
+            handler = getattr(self, method, handler)
         if inspect.iscoroutinefunction(handler):
             await threads.run(self.initial, request, *self.args, **self.kwargs)
             response: HttpResponseBase = await handler(request, *self.args, **self.kwargs)
@@ -88,3 +96,9 @@ class View(APIView):
         self.initial(request, *self.args, **self.kwargs)
         response: HttpResponseBase = handler(request, *self.args, **self.kwargs)
         return response
+
+
+def _request_id(request: HttpRequest) -> str:
+    """The caller's own name for this request, if it has one that a log can hold."""
+    given = request.headers.get("X-Request-Id", "")
+    return given if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else uuid.uuid4().hex

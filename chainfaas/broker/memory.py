@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import defaultdict
 from queue import Empty
 from typing import Any
 
@@ -44,7 +44,8 @@ class _Bell:
 
 
 _bell = _Bell()
-_consumers: Counter[str] = Counter()
+_consumers: defaultdict[str, set[tuple[int, str]]] = defaultdict(set)
+"""The channel and tag of each consumer of a queue."""
 _counting = threading.Lock()
 
 
@@ -69,12 +70,23 @@ class Channel(memory.Channel):
         super().basic_consume(queue, no_ack, callback, consumer_tag, **kwargs)
         with _counting:
             self._consuming[str(consumer_tag)] = queue
-            _consumers[queue] += 1
+            _consumers[queue].add((id(self), str(consumer_tag)))
         _bell.ring()
 
     def basic_cancel(self, consumer_tag: str) -> Any:
         self._uncount(consumer_tag)
         return super().basic_cancel(consumer_tag)
+
+    def queue_delete(
+        self, queue: str, if_unused: bool = False, if_empty: bool = False, **kwargs: Any
+    ) -> None:
+        """With its consumers, as a broker does. kombu's own leaves a queue that is bound to no exchange."""
+        if if_empty and self._size(queue):
+            return
+        super().queue_delete(queue, **kwargs)
+        self._delete(queue)
+        with _counting:
+            _consumers.pop(queue, None)
 
     def close(self) -> None:
         for tag in list(self._consuming):
@@ -84,8 +96,8 @@ class Channel(memory.Channel):
     def _uncount(self, tag: str) -> None:
         with _counting:
             queue = self._consuming.pop(tag, None)
-            if queue is not None:
-                _consumers[queue] -= 1
+            if queue is not None and queue in _consumers:
+                _consumers[queue].discard((id(self), tag))
 
 
 class Transport(memory.Transport):
@@ -142,6 +154,6 @@ class MemoryBroker:
         with _counting:
             return {
                 queue.removeprefix(prefix)
-                for queue, n in _consumers.items()
-                if n and queue.startswith(prefix)
+                for queue, consumers in _consumers.items()
+                if consumers and queue.startswith(prefix)
             }

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -53,7 +55,7 @@ class EmbeddedAuthority:
         if not self._path(stem, "certificate").exists():
             key = self._key(stem)
             certificate = self._leaf(PLATFORM, key.public_key(), stem, {"chainfaas.role": "controller"})
-            _write(self._path(stem, "certificate"), _pem(certificate).encode())
+            _keep(self._path(stem, "certificate"), _pem(certificate).encode())
         return Identity.load(
             PLATFORM, self._path(stem, "certificate").read_text(), self._path(stem, "key").read_text()
         )
@@ -108,13 +110,13 @@ class EmbeddedAuthority:
             entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now)
             builder = builder.add_revoked_certificate(entry.build())
         signed = builder.sign(key, hashes.SHA256())
-        _write(self._path(msp, "revoked"), signed.public_bytes(serialization.Encoding.PEM))
+        _replace(self._path(msp, "revoked"), signed.public_bytes(serialization.Encoding.PEM))
 
     def _root(self, msp: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
         key, path = self._key(msp), self._path(msp, "certificate")
         if not path.exists():
             name = _name(f"{msp} root", msp)
-            _write(
+            _keep(
                 path, _pem(_sign(name, name, key.public_key(), key, days=ROOT_DAYS, authority=True)).encode()
             )
         return x509.load_pem_x509_certificate(path.read_bytes()), key
@@ -130,7 +132,7 @@ class EmbeddedAuthority:
     def _key(self, stem: str) -> ec.EllipticCurvePrivateKey:
         path = self._path(stem, "key")
         if not path.exists():
-            _write(path, private_pem(ec.generate_private_key(ec.SECP256R1())).encode())
+            _keep(path, private_pem(ec.generate_private_key(ec.SECP256R1())).encode())
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
         assert isinstance(key, ec.EllipticCurvePrivateKey)  # noqa: S101 - we wrote it
         return key
@@ -232,11 +234,24 @@ def _pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Whole or not at all, readable by us alone."""
-    temporary = path.with_suffix(f".{os.getpid()}.new")
-    with os.fdopen(os.open(temporary, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
+def _keep(path: Path, content: bytes) -> None:
+    """Whole or not at all, readable by us alone. Of several that come at once the first one's is kept."""
+    temporary = _written(path, content)
+    with suppress(FileExistsError):
+        path.hardlink_to(temporary)
+    temporary.unlink()
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """The new content or the old one, readable by us alone."""
+    _written(path, content).replace(path)
+
+
+def _written(path: Path, content: bytes) -> Path:
+    """A temporary neighbour of `path` that has the content, on disk."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
+    with os.fdopen(handle, "wb") as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    temporary.rename(path)
+    return Path(name)

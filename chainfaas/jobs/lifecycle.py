@@ -7,7 +7,9 @@ the machines know a repeat by the job's id and attempt, and the sweeper (recover
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 import structlog
 from django.conf import settings
@@ -25,6 +27,9 @@ from chainfaas.scheduler import candidates
 from tasks import messages
 
 log = structlog.get_logger()
+
+ON_ITS_WAY = (State.SUBMITTED, State.ASSIGNED, State.RECORDED)
+BY_ITS_OWNER = {"problem": "job-cancelled", "detail": "Cancelled by its owner."}
 
 
 class ResultBeforeStart(Exception):
@@ -79,13 +84,15 @@ def place(job: Job) -> None:
 
     Raises NoProviderReady while no machine has room: the job stays submitted. Raises NoFunds when the ledger
     refuses the hold: the job is cancelled."""
+    if job.cancel_requested_at is not None:
+        cancel(job)  # it was on its way from one machine to another when its owner stopped it
+        return
     if job.state == State.SUBMITTED:
         placing.assign(job, candidates.connected())
     if job.state == State.ASSIGNED:
         _record(job)
     if job.state == State.RECORDED:
-        dispatch.run(job)
-        move(job, {State.RECORDED}, State.QUEUED)
+        _send(job)
 
 
 def started(machine: str, report: messages.Started, seen: datetime) -> None:
@@ -136,7 +143,7 @@ def settle(job: Job) -> None:
     if job.settled or not job.ended:
         return
     if not job.attempt:
-        settlement = ledger.Settlement("", 0, 0)  # the ledger never heard of it
+        settlement = ledger.Settlement(0, 0)  # the ledger never heard of it
     elif not verdicts.is_billed(job):
         settlement = ledger.release(job, job.problem or job.state)
     elif job.confirmed_at is None:
@@ -145,7 +152,8 @@ def settle(job: Job) -> None:
         except ledger.NoReceipt as error:
             log.warning("receipt.missing", job=job.key, machine=job.machine_id, why=str(error))
             received = ledger.confirm(job)
-            Job.objects.filter(id=job.id).update(confirmed_at=timezone.now(), received_tx=received)
+            with transaction.atomic():
+                Job.objects.filter(id=job.id).update(confirmed_at=timezone.now(), received_tx=received)
             return
     else:
         paid = ledger.settle(job)
@@ -169,15 +177,13 @@ def refuse(job: Job, error: ChainFaaSError) -> None:
 
 def cancel(job: Job) -> None:
     """Stop the job for its owner. One that a machine has ends when the machine says that it stopped it."""
-    facts = {"problem": "job-cancelled", "detail": "Cancelled by its owner."}
     asked = Job.objects.filter(id=job.id, state__in=UNDER_WAY, cancel_requested_at=None)
     with transaction.atomic():
         asked.update(cancel_requested_at=timezone.now())
     job.refresh_from_db()
-    # It may be on its way to the ledger or to the machine: both know a stop that came first.
-    ended = move(job, {State.SUBMITTED, State.ASSIGNED, State.RECORDED}, State.CANCELLED, **facts)
+    ended = _stop_on_its_way(job)
     if job.machine_id is not None and (ended or job.state in AT_MACHINE):
-        dispatch.cancel(job)
+        _soon(partial(dispatch.cancel, job))
     if ended:
         _after_end(job)
 
@@ -187,15 +193,14 @@ def give_up(job: Job, problem: str, detail: str) -> None:
     log.warning("attempt.given_up", job=job.key, attempt=job.attempt, machine=job.machine_id, why=problem)
     why = {"problem": problem, "detail": detail[:500]}
     if job.cancel_requested_at is not None:
-        why = {"problem": "job-cancelled", "detail": "Cancelled by its owner."}
-        ended = move(job, AT_MACHINE, State.CANCELLED, **why)
+        ended = move(job, AT_MACHINE, State.CANCELLED, **BY_ITS_OWNER)
     elif job.attempt >= settings.ATTEMPTS:
         ended = move(job, AT_MACHINE, State.LOST, **why)
     else:
         again = {"machine_id": None, "started_at": None, "prepared_ms": None}
         ended = False
         if move(job, AT_MACHINE, State.SUBMITTED, **again):
-            transaction.on_commit(lambda: dispatch.place(job.key))
+            _soon(partial(dispatch.place, job.key))
     if ended:
         _after_end(job)
 
@@ -214,6 +219,23 @@ def _record(job: Job) -> None:
         refuse(job, error)
         return
     move(job, {State.ASSIGNED}, State.RECORDED, created_tx=job.created_tx or tx)
+
+
+def _send(job: Job) -> None:
+    try:
+        dispatch.run(job)
+    except JobInput.DoesNotExist:  # it was cancelled at this moment, and took its input along
+        return
+    move(job, {State.RECORDED}, State.QUEUED)
+
+
+def _stop_on_its_way(job: Job) -> bool:
+    """End it, if no machine is known to have it. The ledger and a machine know a stop that came first."""
+    while job.state in ON_ITS_WAY:
+        if move(job, ON_ITS_WAY, State.CANCELLED, **BY_ITS_OWNER):
+            return True
+        job.refresh_from_db()  # it went on at that moment
+    return False
 
 
 def _made_before(function: Function, caller: User | None, key: str | None, digest: str) -> Job | None:
@@ -235,7 +257,7 @@ def _after_end(job: Job) -> None:
     _ring(job)
     _use_free_place(job)
     if job.attempt:
-        transaction.on_commit(lambda: dispatch.confirm_received(job.key))
+        _soon(partial(dispatch.confirm_received, job.key))
     else:
         settle(job)
 
@@ -245,27 +267,31 @@ def _use_free_place(job: Job) -> None:
     if job.machine is not None:
         waiting_longest = placing.fitting(job.machine).order_by("id").first()
         if waiting_longest is not None:
-            transaction.on_commit(lambda: dispatch.place(waiting_longest.key))
+            _soon(partial(dispatch.place, waiting_longest.key))
 
 
 def _close(job: Job, settlement: ledger.Settlement) -> None:
-    paid = verdicts.is_billed(job) and settlement.cost > 0
-    facts = {
+    facts: dict[str, object] = {
         "settled": True,
         "cost": settlement.cost,
         "billed_ms": settlement.billed_ms,
         "paid_at": timezone.now(),
     }
-    if settlement.tx_id:
-        facts["settled_tx"] = settlement.tx_id
-        if verdicts.is_billed(job) and job.confirmed_at is None:
-            facts |= {"received_tx": settlement.tx_id, "time_tx": settlement.tx_id}
+    if job.created_tx and settlement.tx_id:
+        facts |= dict.fromkeys(("received_tx", "time_tx", "settled_tx"), settlement.tx_id)
+    elif job.attempt:
+        facts |= ledger.transactions(job)
     with transaction.atomic():
         closed = Job.objects.filter(id=job.id, settled=False).update(**facts)
     if closed:
-        log.info("job.settled", job=job.key, cost=settlement.cost, paid=paid)
+        log.info("job.settled", job=job.key, cost=settlement.cost)
         _ring(job)
 
 
 def _ring(job: Job) -> None:
-    transaction.on_commit(lambda: waiting.connect(settings.WAKE_URL).ring(job.key))
+    _soon(partial(waiting.connect(settings.WAKE_URL).ring, job.key))
+
+
+def _soon(send: Callable[[], None]) -> None:
+    """After the commit, for speed: where it fails, the sweeper does what it would have brought about."""
+    transaction.on_commit(send, robust=True)

@@ -27,7 +27,7 @@ def move(job: Job, sources: Iterable[State], target: State, **fields: Any) -> bo
     fields |= {"state": target, "moved_at": now}
     if target in ENDED:
         fields.setdefault("finished_at", now)
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):  # within another, it is one with that
         rows = Job.objects.filter(id=job.id, state__in=states, attempt=job.attempt).update(**fields)
         if not rows:
             return False

@@ -23,8 +23,10 @@ def assign(job: Job, connected: set[str]) -> None:
     Raises NoProviderReady; the job is then as it was."""
     with transaction.atomic():
         # Whoever assigns at this moment waits here, so that a machine's last place is given once.
-        list(Machine.objects.select_for_update().filter(id__in=connected).order_by("id").values_list("id"))
-        choice = policies.choose(candidates.ready(job, connected), policies.POLICIES[settings.POLICY], _dice)
+        machines = candidates.fitting(job).filter(id__in=connected).select_for_update().order_by("id")
+        choice = policies.choose(
+            candidates.ready(job, list(machines)), policies.POLICIES[settings.POLICY], _dice
+        )
         if choice is None:
             raise _nobody(job, connected)
         current = job.attempt
@@ -39,7 +41,7 @@ def _nobody(job: Job, connected: set[str]) -> NoProviderReady:
     present = Machine.objects.filter(id__in=connected, left_at=None, paused=False)
     if not job.image.startswith(candidates.BUNDLED) and not present.filter(containers=True).exists():
         return NoRuntime()
-    if not [machine for machine in candidates.fitting(job) if machine.id in connected]:
+    if not candidates.fitting(job).filter(id__in=connected).exists():
         return NoProviderReady(
             f"No connected machine fits: {job.memory_mb} MiB, {job.cpus:g} cpus, rate up to {job.max_rate}."
         )

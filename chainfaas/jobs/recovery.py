@@ -4,12 +4,14 @@ guarantee. It runs every few seconds, and running twice at once does no harm."""
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import structlog
 from django.conf import settings
-from django.db.models import Q
+from django.db import transaction
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
@@ -17,13 +19,16 @@ from chaincode.errors import LedgerError
 from chainfaas import dispatch
 from chainfaas.errors import ChainFaaSError, NoProviderReady
 from chainfaas.jobs import lifecycle
+from chainfaas.ledger import account_index
 from chainfaas.models import Job, Machine, State
 from chainfaas.models.functions import TIMEOUT_S
-from chainfaas.models.states import ENDED
+from chainfaas.models.states import AT_MACHINE
 from chainfaas.scheduler import candidates
 from tasks import topology
 
 log = structlog.get_logger()
+
+Step = Callable[[Job, set[str] | None], None]
 
 AT_ONCE = 500
 """Jobs taken up in one sweep: the next one comes soon."""
@@ -37,60 +42,82 @@ CANCEL_GRACE_S = 10
 
 class _BrokerSeen:
     """Since when the broker answers without a break, as this process saw it. While it was away nobody could
-    be connected, so being absent counts only from then on."""
+    be connected or heard, so silence counts only from then on."""
 
     since: float | None = None
+    last: float = 0.0
+
+
+class _Round:
+    """The last job that a sweep took up, where there were more than it could."""
+
+    last = UUID(int=0)
 
 
 def sweep() -> None:
     """One round over everything that is not settled."""
     connected = _note_connected()
-    stale = timezone.now() - timedelta(seconds=settings.STALE_S)
-    jobs = Job.objects.filter(settled=False, moved_at__lt=stale).select_related(
-        "developer", "machine", "function"
-    )
-    for job in jobs.order_by("moved_at")[:AT_ONCE]:
-        _take_up(job, connected)
+    for id in _stale():
+        _guarded(id, connected)
     _free_old_keys()
+    _index_accounts()
 
 
 def after_restart() -> None:
     """What the embedded process does first: its broker forgot every message, so all are sent again. A machine
     that had run an attempt sends its result again, or says that it was interrupted."""
-    connected = candidates.connected()
-    _BrokerSeen.since = time.monotonic()
-    jobs = Job.objects.filter(settled=False).select_related("developer", "machine", "function")
-    for job in jobs.order_by("created_at"):
+    connected = _note_connected()
+    for job in Job.objects.filter(settled=False).order_by("created_at"):
         if job.state in (State.QUEUED, State.RUNNING):
-            _guarded(job, lambda job=job: dispatch.run(job))  # type: ignore[misc]
-            if job.cancel_requested_at is not None:
-                _guarded(job, lambda job=job: dispatch.cancel(job))  # type: ignore[misc]
+            _guarded(job.id, connected, _send_again)
         else:
-            _take_up(job, connected)
+            _guarded(job.id, connected)
+
+
+def _stale() -> list[UUID]:
+    """Jobs that did not move lately, the oldest first. If there are more than one sweep can take up, it goes
+    on where the last one stopped: many that are stuck must not keep the others from their turn."""
+    stale = timezone.now() - timedelta(seconds=settings.STALE_S)
+    found = Job.objects.filter(settled=False, moved_at__lt=stale).order_by()
+    ids = sorted(found.values_list("id", flat=True))
+    if len(ids) > AT_ONCE:
+        next_one = bisect_right(ids, _Round.last)
+        ids = (ids[next_one:] + ids[:next_one])[:AT_ONCE]
+        _Round.last = ids[-1]
+    return ids
 
 
 def _take_up(job: Job, connected: set[str] | None) -> None:
-    if job.state in ENDED:
-        _guarded(job, lambda: lifecycle.settle(job))
-    elif job.state in (State.QUEUED, State.RUNNING):
-        if connected is not None:
-            _guarded(job, lambda: _look_after(job, connected))
-    elif job.state == State.SUBMITTED and _older(job.created_at, settings.PLACE_LIFETIME_S):
-        _guarded(job, lambda: lifecycle.refuse(job, NoProviderReady("No machine had room for a whole day.")))
-    else:
-        _guarded(job, lambda: lifecycle.place(job))
-
-
-def _look_after(job: Job, connected: set[str]) -> None:
-    """A job that a machine has: is the machine there, and is it still in time?"""
-    if job.machine_id not in connected and _gone(job.machine):
+    if job.ended:
+        lifecycle.settle(job)
+    elif job.state in AT_MACHINE and connected is not None and _gone(job.machine, connected):
         lifecycle.give_up(job, "machine-gone", "The machine went away.")
-    elif job.state == State.RUNNING and _older(job.started_at, job.timeout_s + RESULT_GRACE_S):
+    elif job.state in (State.QUEUED, State.RUNNING):
+        _look_after(job)
+    elif job.state == State.SUBMITTED and _older(job.created_at, settings.PLACE_LIFETIME_S):
+        lifecycle.refuse(job, NoProviderReady("No machine had room for a whole day."))
+    else:
+        lifecycle.place(job)
+
+
+def _look_after(job: Job) -> None:
+    """A job that a machine has: is it still in time?"""
+    if job.cancel_requested_at is not None:
+        dispatch.cancel(job)  # again: the machine may not have heard it
+        if _silent(job.cancel_requested_at, CANCEL_GRACE_S):
+            lifecycle.give_up(job, "job-cancelled", "Cancelled by its owner.")
+    elif job.state == State.RUNNING and _silent(job.started_at, job.timeout_s + RESULT_GRACE_S):
+        dispatch.cancel(job)
         lifecycle.give_up(job, "no-result", "The machine did not send a result in time.")
-    elif job.state == State.QUEUED and _older(job.moved_at, settings.PULL_ALLOWANCE_S + LONGEST_QUEUE_S):
+    elif job.state == State.QUEUED and _silent(job.moved_at, settings.PULL_ALLOWANCE_S + LONGEST_QUEUE_S):
+        dispatch.cancel(job)
         lifecycle.give_up(job, "not-started", "The machine did not start the job in time.")
-    elif _older(job.cancel_requested_at, CANCEL_GRACE_S):
-        lifecycle.give_up(job, "job-cancelled", "Cancelled by its owner.")
+
+
+def _send_again(job: Job, _: set[str] | None) -> None:
+    dispatch.run(job)
+    if job.cancel_requested_at is not None:
+        dispatch.cancel(job)
 
 
 def _note_connected() -> set[str] | None:
@@ -101,36 +128,54 @@ def _note_connected() -> set[str] | None:
         _BrokerSeen.since = None
         log.warning("broker.away")
         return None
-    if _BrokerSeen.since is None:
-        _BrokerSeen.since = time.monotonic()
-    Machine.objects.filter(id__in=connected).update(last_seen=timezone.now())
+    now = time.monotonic()
+    unwatched = now - _BrokerSeen.last > max(settings.GRACE_S / 2, 3 * settings.SWEEP_EVERY_S)
+    if _BrokerSeen.since is None or unwatched:  # another process may know whether it was away
+        _BrokerSeen.since = now
+    _BrokerSeen.last = now
+    with transaction.atomic():
+        Machine.objects.filter(id__in=connected).update(last_seen=timezone.now())
     return connected
 
 
-def _gone(machine: Machine | None) -> bool:
-    if machine is None:
+def _gone(machine: Machine | None, connected: set[str]) -> bool:
+    if machine is None or machine.left_at is not None:
         return True
-    if machine.left_at is not None:
-        return True
-    seen_long_enough = (
-        _BrokerSeen.since is not None and time.monotonic() - _BrokerSeen.since >= settings.GRACE_S
-    )
-    return seen_long_enough and (machine.last_seen is None or _older(machine.last_seen, settings.GRACE_S))
+    return machine.id not in connected and _silent(machine.last_seen or machine.created_at, settings.GRACE_S)
+
+
+def _silent(since: datetime | None, seconds: float) -> bool:
+    """Whether nothing was heard for so long, and something could have been."""
+    if since is None or _BrokerSeen.since is None:
+        return False
+    listened_s = time.monotonic() - _BrokerSeen.since
+    return _older(since, seconds) and listened_s >= min(seconds, settings.GRACE_S)
 
 
 def _free_old_keys() -> None:
     old = timezone.now() - timedelta(seconds=settings.IDEMPOTENCY_S)
-    Job.objects.filter(Q(idempotency_key__isnull=False), created_at__lt=old).update(idempotency_key=None)
+    with transaction.atomic():
+        Job.objects.filter(idempotency_key__isnull=False, created_at__lt=old).update(idempotency_key=None)
 
 
-def _older(moment: datetime | None, seconds: float) -> bool:
-    return moment is not None and (timezone.now() - moment).total_seconds() > seconds
-
-
-def _guarded(job: Job, step: Callable[[], None]) -> None:
-    """One job's trouble must not keep the others waiting: it is logged, and the next sweep tries again."""
+def _index_accounts() -> None:
+    """So that whoever asks for an account's history need not wait for it."""
     try:
-        step()
+        account_index.catch_up()
+    except (ChainFaaSError, LedgerError) as error:
+        log.warning("index.behind", why=str(error))
+
+
+def _older(moment: datetime, seconds: float) -> bool:
+    return (timezone.now() - moment).total_seconds() > seconds
+
+
+def _guarded(id: UUID, connected: set[str] | None, step: Step = _take_up) -> None:
+    """One job's trouble must not keep the others waiting: it is logged, and the next sweep tries again.
+    The job is read when its turn comes: what was so when the sweep began may be over."""
+    job = Job.objects.select_related("developer", "machine", "function").get(id=id)
+    try:
+        step(job, connected)
     except NoProviderReady:
         log.debug("job.waits", job=job.key)
     except (ChainFaaSError, LedgerError, OperationalError) as error:

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Sum
 
 from chainfaas.errors import NotFound
 from chainfaas.models import Function, Job, Machine, State, User
@@ -73,11 +73,10 @@ def machine(user: User, id: str) -> Machine:
 def machine_figures(machine: Machine) -> dict[str, int]:
     """What a machine does and did: jobs under way, jobs done, micro-units earned."""
     jobs = Job.objects.filter(machine=machine)
-    paid = jobs.filter(settled=True, cost__gt=0).values_list("cost", flat=True)
     return {
         "under_way": jobs.filter(state__in=UNDER_WAY).count(),
         "done": jobs.filter(state__in=(State.SUCCEEDED, State.FAILED, State.TIMED_OUT)).count(),
-        "earned": sum(cost or 0 for cost in paid),
+        "earned": jobs.filter(settled=True).aggregate(sum=Sum("cost"))["sum"] or 0,
     }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from celery import Task, shared_task
 
+from chainfaas import accounts
 from chainfaas.errors import LedgerAway, NoFunds, NoProviderReady
 from chainfaas.jobs import lifecycle, recovery
 from chainfaas.models import Job
@@ -43,7 +44,8 @@ def place(job: str) -> None:
     lifecycle.place(Job.objects.get(id=job))
 
 
-@shared_task(name=names.SWEEP)
+@shared_task(name=names.SWEEP, throws=(LedgerAway,))
 def sweep() -> None:
-    """Take up what was left half-way."""
+    """Take up what was left half-way: jobs, and registrations without their deposit."""
     recovery.sweep()
+    accounts.welcome_missed()

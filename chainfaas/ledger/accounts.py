@@ -48,9 +48,11 @@ def balance(account: str) -> Balance:
 
 
 def credits(account: str) -> list[str]:
-    """Credits that a debit of this account should fold."""
-    found: list[str] = _record(account)["credits"]
-    return found[:MOST_CREDITS]
+    """Credits that a debit of this account should fold. Of an account with very many, some are folded here:
+    it must not be refused for those that one transaction cannot carry. Within `debits`."""
+    while len(found := _record(account)["credits"]) > MOST_CREDITS:
+        transact("monetary", "fold", {"account": account, "credits": found[:MOST_CREDITS]})
+    return list(found)
 
 
 def deposit(account: str, amount: int, op: str) -> None:
@@ -59,18 +61,11 @@ def deposit(account: str, amount: int, op: str) -> None:
 
 
 def withdraw(account: str, amount: int, op: str) -> None:
-    """Take free money out. The same `op` again changes nothing. Raises NoFunds."""
+    """Take free money out. The same `op` again changes nothing; with another amount: KeyReused. Raises
+    NoFunds."""
     with debits([account]):
         document = {"op": op, "account": account, "amount": amount, "credits": credits(account)}
         _once("withdraw", document)
-
-
-def fold(account: str) -> None:
-    """Sum the credits of an account that is paid often and seldom pays."""
-    with debits([account]):
-        names = credits(account)
-        if names:
-            transact("monetary", "fold", {"account": account, "credits": names})
 
 
 def _once(function: str, document: dict[str, Any]) -> None:

@@ -13,16 +13,17 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from chaincode.errors import Conflict, ContractError
+from chaincode.errors import ContractError
 from chainfaas.errors import ChainFaaSError
+from chainfaas.ledger.connection import Contended
 
 Item = TypeVar("Item")
 Answer = TypeVar("Answer")
 
 
 class _Call(Generic[Item, Answer]):
-    def __init__(self, item: Item) -> None:
-        self.item = item
+    def __init__(self, item: Item, key: str) -> None:
+        self.item, self.key = item, key
         self.done = False
         self.answer: Answer | None = None
         self.error: Exception | None = None
@@ -59,7 +60,7 @@ class Batches(Generic[Item, Answer]):
 
     def call(self, item: Item) -> Answer:
         """The item's answer, once the transaction that carried it is committed."""
-        mine: _Call[Item, Answer] = _Call(item)
+        mine: _Call[Item, Answer] = _Call(item, self._key(item))
         with self._lock:
             self._waiting.append(mine)
             company = len(self._waiting) > 1
@@ -82,26 +83,34 @@ class Batches(Generic[Item, Answer]):
         with self._lock:
             while self._waiting and len(batch) < self._size:
                 call = self._waiting.popleft()
-                if self._key(call.item) in batch:
+                if call.key in batch:
                     later.append(call)
                 else:
-                    batch[self._key(call.item)] = call
+                    batch[call.key] = call
             self._waiting.extendleft(reversed(later))
         return list(batch.values())
 
     def _run(self, calls: list[_Call[Item, Answer]]) -> None:
+        """Every one of the calls has its end after this, whatever happens."""
         try:
-            answers = self._send([call.item for call in calls])
-        except (Conflict, ContractError, ChainFaaSError) as error:
+            for call, answer in zip(calls, self._answers(calls), strict=True):
+                call.finish(answer, None)
+        except (Contended, ContractError) as error:
             if len(calls) == 1:
                 calls[0].finish(None, error)
-                return
+            else:
+                for call in calls:
+                    self._run([call])
+        except ChainFaaSError as error:  # the ledger is away: no sooner there for one than for all
             for call in calls:
-                self._run([call])
-            return
+                call.finish(None, error)
         except BaseException as error:
             for call in calls:
                 call.finish(None, RuntimeError(f"the batch broke: {error!r}"))
             raise
-        for call, answer in zip(calls, answers, strict=True):
-            call.finish(answer, None)
+
+    def _answers(self, calls: list[_Call[Item, Answer]]) -> list[Answer]:
+        answers = self._send([call.item for call in calls])
+        if len(answers) != len(calls):
+            raise RuntimeError(f"{len(answers)} answers to {len(calls)} calls")
+        return answers

@@ -6,7 +6,7 @@ import threading
 import time
 
 from chaincode.blocks import Block, Verification
-from chaincode.errors import LedgerError
+from chaincode.errors import ContractError, LedgerError
 from chainfaas.errors import LedgerAway, NotFound, TooManyRequests
 from chainfaas.ledger.connection import ledger
 
@@ -43,9 +43,11 @@ def block(number: int) -> Block:
 
 
 def of_transaction(tx_id: str) -> int:
-    """The number of the block that a transaction stands in."""
+    """The number of the block that a transaction stands in. Raises NotFound."""
     try:
         return ledger().transaction(tx_id)[0].number
+    except ContractError as error:
+        raise NotFound(f"There is no transaction {tx_id}.") from error
     except LedgerError as error:
         raise LedgerAway from error
 

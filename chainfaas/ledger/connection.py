@@ -11,11 +11,16 @@ from django.conf import settings
 
 from chaincode import client
 from chaincode.client import Commit, Ledger, NetworkConfig
-from chaincode.errors import ContractError, LedgerError
+from chaincode.errors import Conflict, ContractError, LedgerError
 from chainfaas import identity
 from chainfaas.errors import LedgerAway
 
 CHANNEL = "chainfaas"
+
+
+class Contended(LedgerAway):
+    """Others were faster, again and again."""
+
 
 _opening = threading.Lock()
 _ledger: Ledger | None = None
@@ -65,7 +70,11 @@ def _open() -> Ledger:
         opened.transact("monitoring", "init", {"providers_root": authority.roots()[identity.PROVIDERS]})
     except ContractError as error:
         if error.code not in ("EXISTS", "ALREADY_DONE"):
+            opened.close()
             raise
+    except BaseException:
+        opened.close()  # else it would stay open behind the next try
+        raise
     return opened
 
 
@@ -75,5 +84,7 @@ def _as_ours() -> Iterator[None]:
         yield
     except ContractError:
         raise
+    except Conflict as error:
+        raise Contended from error
     except LedgerError as error:
         raise LedgerAway(f"The ledger did not take it: {error}") from error

@@ -31,9 +31,9 @@ class NoReceipt(ChainFaaSError):
 class Settlement:
     """How a job's hold was closed."""
 
-    tx_id: str
     cost: int  #: micro-units, 0 if freed
     billed_ms: int
+    tx_id: str = ""  #: if one transaction confirmed, timed and paid it
 
 
 @dataclass(frozen=True)
@@ -92,12 +92,12 @@ def finish(job: Job) -> Settlement:
         "signature": job.signature,
     }
     answer = _finishes().call({**_confirmation(job), "receipt": receipt})
-    if answer.code == "BAD_RECEIPT":
+    if answer.code in ("BAD_RECEIPT", "BAD_ARGUMENT"):  # all of it but the receipt is ours, and good
         raise NoReceipt(answer.detail)
     answer = _expect(answer)
     if answer.code == "ALREADY_DONE":
         return _closed(job)
-    return Settlement(answer.tx_id, answer.cost, answer.billed_ms)
+    return Settlement(answer.cost, answer.billed_ms, answer.tx_id)
 
 
 def confirm(job: Job) -> str:
@@ -110,20 +110,20 @@ def settle(job: Job) -> Settlement | None:
     """Pay a confirmed job by the machine's own time on the ledger, or tell how it was paid already.
     None while the machine's time is not there."""
     try:
-        result, commit = transact("monitoring", "settle", {"job": job.key})
+        result, _ = transact("monitoring", "settle", {"job": job.key})
     except ContractError as error:
         if error.code in REPEATED:
             return _closed(job)
         if error.code == "NOT_FOUND":
             return None
         raise
-    return Settlement(commit.tx_id, result["cost"], result["billed_ms"])
+    return Settlement(result["cost"], result["billed_ms"])
 
 
 def release(job: Job, why: str) -> Settlement:
     """Free the hold: nobody pays. Where both sides have spoken meanwhile, it is paid."""
     try:
-        _, commit = transact("monitoring", "release", {"job": job.key, "why": why})
+        transact("monitoring", "release", {"job": job.key, "why": why})
     except ContractError as error:
         if error.code in REPEATED:
             return _closed(job)
@@ -131,7 +131,7 @@ def release(job: Job, why: str) -> Settlement:
         if paid is None:
             raise
         return paid
-    return Settlement(commit.tx_id, 0, 0)
+    return Settlement(0, 0)
 
 
 def read(job: str) -> dict[str, Any] | None:
@@ -156,13 +156,27 @@ def history(job: str) -> list[dict[str, Any]]:
     return changes
 
 
+def transactions(job: Job) -> dict[str, str]:
+    """In which transaction each step of the job stands. None for a tombstone: nothing was held."""
+    found: dict[str, str] = {}
+    for change in history(job.key):
+        value = change["value"]
+        released = value["outcome"] == "released"
+        for name, stands in (
+            ("created_tx", True),
+            ("received_tx", value["received"]),
+            ("time_tx", value["time_ms"] is not None and not released),
+            ("settled_tx", value["payment_done"] or released),
+        ):
+            if stands:
+                found.setdefault(name, change["tx_id"])
+    return found
+
+
 def _closed(job: Job) -> Settlement:
     """How a job was closed that the ledger says is closed. A tombstone has no record: nothing was held."""
-    changes = history(job.key)
-    if not changes:
-        return Settlement("", 0, 0)
-    last = changes[-1]
-    return Settlement(last["tx_id"], last["value"]["cost"] or 0, last["value"]["billed_ms"] or 0)
+    record = read(job.key) or {}
+    return Settlement(record.get("cost") or 0, record.get("billed_ms") or 0)
 
 
 def _first_tx(job: Job) -> str:

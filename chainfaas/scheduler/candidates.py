@@ -6,7 +6,7 @@ from collections import defaultdict
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import Count, Q
+from django.db.models import Count, Q, QuerySet
 from django.utils import timezone
 
 from chainfaas import broker
@@ -26,26 +26,25 @@ def connected() -> set[str]:
     return broker.connect(settings.BROKER_URL).connected()
 
 
-def fitting(job: Job) -> list[Machine]:
+def fitting(job: Job) -> QuerySet[Machine]:
     """Machines that could ever run this job: present, not paused, large and cheap enough."""
     machines = Machine.objects.filter(
         left_at=None, paused=False, memory_mb__gte=job.memory_mb, cpus__gte=job.cpus, rate__lte=job.max_rate
     )
     if not job.image.startswith(BUNDLED):
         machines = machines.filter(containers=True)
-    return list(machines)
+    return machines
 
 
-def ready(job: Job, connected: set[str]) -> list[Candidate]:
-    """Candidates for this job among the connected machines, with how busy each is at this moment."""
-    machines = [machine for machine in fitting(job) if machine.id in connected]
+def ready(job: Job, machines: list[Machine]) -> list[Candidate]:
+    """These machines as candidates for this job, with how busy each is at this moment."""
     busy = dict(
         Job.objects.filter(machine__in=machines, state__in=PLACED)
         .values_list("machine")
         .annotate(Count("id"))
         .order_by()
     )
-    tried = set(Move.objects.filter(job=job, machine__isnull=False).values_list("machine", flat=True))
+    tried = set(_tried(job)) if job.attempt else set()
     excess = _failure_rates(job, machines) if len(machines) > 1 else {}
     return [
         Candidate(
@@ -59,6 +58,11 @@ def ready(job: Job, connected: set[str]) -> list[Candidate]:
         )
         for machine in machines
     ]
+
+
+def _tried(job: Job) -> QuerySet[Move, str | None]:
+    """The machines that had the job before."""
+    return Move.objects.filter(job=job, machine__isnull=False).values_list("machine", flat=True)
 
 
 def _failure_rates(job: Job, machines: list[Machine]) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """What people type, checked before anything is called: an error stands beside its field."""
 
+from portal.forms.form import sent
 from portal.forms.functions import FunctionForm, TryItForm
 from portal.forms.machines import OfferForm
 from portal.forms.money import AmountForm
@@ -15,4 +16,5 @@ __all__ = [
     "SignInForm",
     "TokenForm",
     "TryItForm",
+    "sent",
 ]

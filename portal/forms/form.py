@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
+from django.http import HttpRequest, QueryDict
 
 from chainfaas.errors import ChainFaaSError
 
@@ -24,3 +25,8 @@ class Form(Look, forms.Form):
 
     def refused(self, error: ChainFaaSError, field: str | None = None) -> None:
         self.add_error(field, error.detail)
+
+
+def sent(request: HttpRequest) -> QueryDict | None:
+    """What was sent with a form, if one was: a form with nothing ticked is not the same as none."""
+    return request.POST if request.method == "POST" else None

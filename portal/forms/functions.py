@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
+from django.http import QueryDict
 
 from chainfaas.models import Function
 from chainfaas.models.functions import CPUS, IMAGE, MEMORY_MB, RATE, TIMEOUT_S
@@ -67,11 +68,11 @@ class FunctionForm(Form):
         help_text="Anybody may call it without a token. You pay, up to the daily budget.",
     )
     daily_budget = forms.IntegerField(
-        label="Daily budget for calls by others, µ",
+        label="Daily budget, µ",
         required=False,
         min_value=1,
         max_value=2**63 - 1,
-        help_text="A public function needs one. A UTC day.",
+        help_text="The most that calls by others may cost in a UTC day. A public function needs it.",
     )
 
     def __init__(self, *args: Any, rename: bool = True, **kwargs: Any) -> None:
@@ -80,11 +81,12 @@ class FunctionForm(Form):
             del self.fields["name"]
 
     @classmethod
-    def of(cls, function: Function) -> FunctionForm:
-        """The form as the function stands."""
+    def of(cls, function: Function, changes: QueryDict | None) -> FunctionForm:
+        """The form as the function stands, or as somebody wants to change it."""
         initial = {name: getattr(function, name) for name in cls.base_fields}
+        initial["cpus"] = f"{function.cpus:g}"
         initial["env"] = "\n".join(f"{name}={value}" for name, value in function.env.items())
-        return cls(initial=initial, rename=False)
+        return cls(changes, initial=initial, rename=False)
 
     def clean_env(self) -> dict[str, str]:
         env = {}

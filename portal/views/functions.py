@@ -17,7 +17,7 @@ from chainfaas.errors import BadInput, ChainFaaSError, Taken
 from chainfaas.jobs import figures, lifecycle, selectors
 from chainfaas.models import Function, Job
 from portal.errors import Visit, members, need
-from portal.forms import FunctionForm, TryItForm
+from portal.forms import FunctionForm, TryItForm, sent
 
 log = structlog.get_logger()
 
@@ -32,7 +32,7 @@ def index(request: Visit) -> HttpResponse:
 @members
 def new(request: Visit) -> HttpResponse:
     need(request, "developer")
-    form = FunctionForm(request.POST or None)
+    form = FunctionForm(sent(request))
     if form.is_valid():
         try:
             function = functions.create(request.user, **form.cleaned_data)
@@ -57,7 +57,7 @@ def show(request: Visit, owner: str, name: str) -> HttpResponse:
 def edit(request: Visit, owner: str, name: str) -> HttpResponse:
     need(request, "developer")
     function = selectors.function(request.user, owner, name)
-    form = FunctionForm(request.POST, rename=False) if request.POST else FunctionForm.of(function)
+    form = FunctionForm.of(function, sent(request))
     if form.is_valid():
         try:
             functions.change(function, **form.cleaned_data)

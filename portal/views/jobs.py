@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from codecs import getincrementaldecoder
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -18,10 +18,15 @@ from chainfaas.scheduler import candidates
 from portal import records
 from portal.errors import Visit, members
 from portal.pages import cut
+from portal.pretty import pretty
 from portal.timings import bars
 
 PREVIEW = 16 * 1024
 """Bytes of a result or a log on the page; the whole is a download."""
+RECENT = 1000
+"""Jobs whose functions one can choose from."""
+QUICK_S, SLOW_S = 1, 5
+"""How often the page asks: slowly where nothing will happen soon."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +45,12 @@ def index(request: Visit) -> HttpResponse:
     if wanted["function"]:
         jobs = jobs.filter(function_name=wanted["function"])
     shown, older = cut(request, jobs, lambda before: jobs.filter(id__lt=UUID(before)))
-    names = selectors.jobs_of(request.user).order_by("function_name").values_list("function_name", flat=True)
+    recent = selectors.jobs_of(request.user).values_list("function_name", flat=True)[:RECENT]
     context = {
         "jobs": shown,
         "older": older,
         "states": list(State),
-        "names": names.distinct(),
+        "names": sorted({*recent, wanted["function"]} - {""}),
         "wanted": wanted,
     }
     return render(request, "portal/jobs/list.html", context)
@@ -55,13 +60,15 @@ def index(request: Visit) -> HttpResponse:
 def show(request: Visit, id: UUID) -> HttpResponse:
     """The whole page, or, when htmx asks for what is new, its moving part; nothing if nothing is."""
     job = selectors.job(request.user, id)
-    seen = _version(job)
+    lonely = job.state == State.SUBMITTED and not candidates.fitting(job)
+    seen = _version(job, lonely=lonely)
     if request.htmx and request.GET.get("seen") == seen:
         return HttpResponse(status=204)
     context = {
         "job": job,
         "seen": seen,
-        "lonely": job.state == State.SUBMITTED and not candidates.fitting(job),
+        "lonely": lonely,
+        "pace_s": SLOW_S if lonely or job.confirmed_at else QUICK_S,
         **_story(job),
         **_output(job, request.user),
     }
@@ -96,11 +103,10 @@ def logs(request: Visit, id: UUID) -> HttpResponse:
     return _file(_found(job).log, f"{job.id}.log", "text/plain; charset=utf-8")
 
 
-def _version(job: Job) -> str:
+def _version(job: Job, *, lonely: bool) -> str:
     """Changes with all that the moving part shows."""
-    asked = "asked" if job.cancel_requested_at else ""
-    confirmed = "confirmed" if job.confirmed_at else ""
-    return f"{job.attempt}.{job.state}.{asked}{confirmed}.{'settled' if job.settled else ''}"
+    flags = (lonely, bool(job.cancel_requested_at), bool(job.confirmed_at), job.settled)
+    return f"{job.attempt}.{job.state}.{''.join(str(int(flag)) for flag in flags)}"
 
 
 def _story(job: Job) -> dict[str, Any]:
@@ -137,8 +143,9 @@ def _output(job: Job, viewer: User) -> dict[str, Any]:
 
 def _preview(body: bytes) -> Preview:
     head = body[:PREVIEW]
-    text, whole = _text(head), len(body) <= PREVIEW
-    return Preview(len(body), _pretty(text) if text is not None and whole else text, whole)
+    whole = len(body) <= PREVIEW
+    text = _text(head, whole=whole)
+    return Preview(len(body), pretty(text) if text is not None and whole else text, whole)
 
 
 def _log(body: bytes) -> Preview:
@@ -146,21 +153,13 @@ def _log(body: bytes) -> Preview:
     return Preview(len(body), body[-PREVIEW:].decode("utf-8", "replace"), len(body) <= PREVIEW)
 
 
-def _text(head: bytes) -> str | None:
-    for cut_off in range(4):  # the preview may end within a letter
-        try:
-            text = head[: len(head) - cut_off].decode()
-        except UnicodeDecodeError:
-            continue
-        return None if "\0" in text else text
-    return None
-
-
-def _pretty(text: str) -> str:
+def _text(head: bytes, *, whole: bool) -> str | None:
+    """None: it is no text. A beginning may end within a letter, which is left out."""
     try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False) if text[:1] in "{[" else text
-    except (ValueError, RecursionError):
-        return text
+        text = getincrementaldecoder("utf-8")().decode(head, final=whole)
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else text
 
 
 def _found(job: Job) -> JobOutput:

@@ -10,7 +10,6 @@ from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from chaincode.blocks import Verification
-from chaincode.errors import ContractError
 from chainfaas.jobs import selectors
 from chainfaas.ledger import blocks as ledger
 from portal import chain, records
@@ -43,7 +42,7 @@ def block(request: HttpRequest, number: int) -> HttpResponse:
         raise Http404
     found = ledger.block(number)
     context = {
-        "block": found,
+        "found": found,
         "transactions": chain.rows(found, request.user),
         "previous": number - 1,
         "next": number + 1 if number + 1 < height else None,
@@ -55,10 +54,7 @@ def block(request: HttpRequest, number: int) -> HttpResponse:
 def transaction(request: HttpRequest, tx_id: str) -> HttpResponse:
     """To the block that it stands in."""
     count(request)
-    try:
-        number = ledger.of_transaction(tx_id)
-    except ContractError as error:
-        raise Http404 from error
+    number = ledger.of_transaction(tx_id)
     return redirect(f"{reverse('portal:block', args=[number])}#tx-{tx_id}")
 
 

@@ -13,7 +13,7 @@ from chainfaas.errors import BadInput, Taken
 from chainfaas.jobs import figures, selectors
 from chainfaas.models import Job, Machine
 from portal.errors import Visit, members, need
-from portal.forms import OfferForm
+from portal.forms import OfferForm, sent
 from portal.presence import state
 
 LATEST = 20
@@ -47,7 +47,7 @@ def show(request: Visit, id: str) -> HttpResponse:
 def edit(request: Visit, id: str) -> HttpResponse:
     need(request, "provider")
     machine = selectors.machine(request.user, id)
-    form = OfferForm(request.POST or None, initial={"name": machine.name, "rate": machine.rate})
+    form = OfferForm(sent(request), initial={"name": machine.name, "rate": machine.rate})
     if form.is_valid():
         try:
             machines.change(machine, **form.cleaned_data)

@@ -16,7 +16,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from chainfaas import accounts
 from chainfaas.errors import BadInput, LedgerAway, Taken
 from portal.errors import Visit, members, page
-from portal.forms import PasswordForm, RegisterForm, RolesForm, SignInForm
+from portal.forms import PasswordForm, RegisterForm, RolesForm, SignInForm, sent
 
 log = structlog.get_logger()
 
@@ -26,7 +26,7 @@ log = structlog.get_logger()
 def register(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect("portal:home")
-    form = RegisterForm(request.POST or None, initial={"roles": ["developer"]})
+    form = RegisterForm(sent(request), initial={"roles": ["developer"]})
     if form.is_valid() and _registered(request, form):
         return redirect("portal:home")
     return render(request, "portal/people/register.html", {"form": form})
@@ -62,7 +62,7 @@ class SignIn(auth.LoginView):
 @members
 def account(request: Visit) -> HttpResponse:
     """Who I am here, and my roles."""
-    form = RolesForm(request.POST or None, initial={"roles": request.user.roles})
+    form = RolesForm(sent(request), initial={"roles": request.user.roles})
     if form.is_valid():
         accounts.change_roles(request.user, form.cleaned_data["roles"])
         messages.success(request, "Your roles are changed.")

@@ -8,13 +8,13 @@ from django.shortcuts import redirect, render
 
 from chainfaas.models import Token
 from portal.errors import Visit, members
-from portal.forms import TokenForm
+from portal.forms import TokenForm, sent
 
 
 @members
 def tokens(request: Visit) -> HttpResponse:
     """My tokens, and a new one: its text is in the answer to the form, and nowhere else ever."""
-    form = TokenForm(request.POST or None)
+    form = TokenForm(sent(request))
     text = None
     if form.is_valid():
         _, text = Token.issue(request.user, form.cleaned_data["name"], form.cleaned_data["scopes"])

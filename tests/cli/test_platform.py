@@ -14,8 +14,8 @@ from tests.cli.conftest import Run
 
 EMBEDDED = """
 import signal, sys, time
-print("ready", *sys.argv[1:], flush=True)
 try:
+    print("ready", *sys.argv[1:], flush=True)
     time.sleep(30)
 except KeyboardInterrupt:
     sys.exit(int(sys.argv[2]))

@@ -1,0 +1,118 @@
+"""The way in under ASGI: bodies have a limit, and a waiting call costs no thread."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from asgiref.testing import ApplicationCommunicator
+from pytest_django.fixtures import Settings
+
+from chainfaas.api import threads
+from chainfaas.asgi import application
+from chainfaas.models import Job, State
+from tasks import limits, messages
+from tests.cast import Ended, Machine, Person, until
+
+
+def server() -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(app=application), base_url="http://testserver", timeout=30
+    )
+
+
+async def invoke(person: Person, body: bytes | AsyncIterator[bytes], **headers: str) -> httpx.Response:
+    async with server() as client:
+        return await client.post(
+            "/api/v1/functions/dora/example/invoke",
+            content=body,
+            headers={"Authorization": f"Bearer {person.token}", **headers},
+        )
+
+
+async def test_a_call(dora: Person, machine: Machine) -> None:
+    answer = await invoke(dora, b"hello")
+
+    assert (answer.status_code, answer.content) == (200, b"hello")
+    assert answer.headers["Content-Length"] == "5"
+
+
+@pytest.mark.parametrize("size", [limits.BODY + 1, 3 * limits.BODY])
+async def test_a_body_without_a_length_is_limited_too(dora: Person, size: int) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(0, size, 65_536):
+            yield b"x" * min(65_536, size)
+
+    answer = await invoke(dora, pieces())
+
+    assert answer.status_code == 413
+    assert answer.json()["type"] == "/problems/too-large"
+    assert answer.headers["Content-Type"] == "application/problem+json"
+
+
+async def test_a_body_that_says_it_is_huge_is_not_even_read() -> None:
+    call = communicator(("content-length", str(10**12)))
+
+    assert (await call.receive_output())["status"] == 413
+
+
+async def test_half_a_body_is_no_call(dora: Person) -> None:
+    call = communicator(("authorization", f"Bearer {dora.token}"))
+    await call.send_input({"type": "http.request", "body": b"half", "more_body": True})
+    await call.send_input({"type": "http.disconnect"})
+
+    await call.wait()
+
+    assert not await threads.run(Job.objects.exists)
+
+
+async def test_whoever_hangs_up_before_a_machine_has_the_job_does_not_pay(
+    dora: Person, settings: Settings
+) -> None:
+    settings.PLACE_WAIT_S = 30
+    call = communicator(("authorization", f"Bearer {dora.token}"))
+    await call.send_input({"type": "http.request", "body": b"", "more_body": False})
+    while not await threads.run(Job.objects.exists):
+        await asyncio.sleep(0.01)
+
+    await call.send_input({"type": "http.disconnect"})
+    await call.wait()
+
+    await threads.run(until, lambda: Job.objects.get().state == State.CANCELLED)
+
+
+async def test_a_hundred_waiting_calls_have_no_threads(dora: Person, machine: Machine) -> None:
+    free = threading.Event()
+
+    def wait(run: messages.Run) -> Ended:
+        free.wait(20)
+        return Ended(b"done")
+
+    machine.behave = wait
+    first = asyncio.create_task(invoke(dora, b"", **{"Idempotency-Key": "k"}))
+    while not machine.runs:
+        await asyncio.sleep(0.01)
+    calls = [asyncio.create_task(invoke(dora, b"", **{"Idempotency-Key": "k"})) for _ in range(100)]
+    await asyncio.sleep(1)
+
+    assert threading.active_count() < 60
+    free.set()
+    assert {(await call).content for call in [first, *calls]} == {b"done"}
+
+
+def communicator(*headers: tuple[str, str]) -> ApplicationCommunicator:
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/api/v1/functions/dora/example/invoke",
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in headers],
+        "http_version": "1.1",
+        "scheme": "http",
+        "client": ("127.0.0.1", 1),
+        "server": ("testserver", 80),
+    }
+    return ApplicationCommunicator(application, scope)
