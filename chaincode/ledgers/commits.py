@@ -63,12 +63,14 @@ class Committer:
         orderer: Identity,
         now: Callable[[], str],
         cut: Cut | None = None,
+        tell: Callable[[int], None] = lambda number: None,
     ) -> None:
         self._connection = connection
         self._store = Store(connection)
         self._orderer = orderer
         self._now = now
         self._cut = cut or Cut()
+        self._tell = tell  #: of each new block's number
         self._queue: list[Ticket] = []
         self._arrival = threading.Condition()
         self._committing = threading.Lock()
@@ -131,6 +133,8 @@ class Committer:
         if entries:
             self._store.write_block(self._seal(number, previous_hash, at, list(entries.values())))
         self._commit()
+        if entries:
+            self._tell(number)
         return outcomes
 
     def _place(

@@ -7,7 +7,6 @@ blocks.
 
 from __future__ import annotations
 
-import secrets
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -16,21 +15,17 @@ from chaincode import canonical, ledger
 from chaincode.blocks import (
     Block,
     Commit,
-    Creator,
     Envelope,
     NetworkConfig,
     Verification,
 )
-from chaincode.errors import Code, ContractError, LedgerError, Refused
+from chaincode.errors import LedgerError, Refused
 from chaincode.fabric import proposals, transactions
-from chaincode.fabric.proposals import Invocation
-from chaincode.ledgers.engine import Engine, now
+from chaincode.ledgers import calls
+from chaincode.ledgers.engine import Engine
 
 if TYPE_CHECKING:
     from chaincode.identity import Identity
-
-LARGEST_DOCUMENT = 1024 * 1024
-"""Bytes of a call's document in JSON."""
 
 
 class EmbeddedLedger:
@@ -89,22 +84,8 @@ class EmbeddedLedger:
         self.close()
 
     def _propose(self, contract: str, function: str, document: dict[str, Any]) -> bytes:
-        creator = Creator(self._identity.msp_id, self._identity.certificate)
-        args = (function.encode("utf-8", "replace"), _spelled(document))
-        nonce = secrets.token_bytes(24)
         channel = self._engine.config.channel
-        return proposals.build(Invocation(channel, contract, args, nonce, now(), creator))
-
-
-def _spelled(document: dict[str, Any]) -> bytes:
-    """The document as it travels. Raises ContractError for what JSON cannot say."""
-    try:
-        text = canonical.data(document)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ContractError(Code.BAD_ARGUMENT, "the document is not JSON") from error
-    if len(text) > LARGEST_DOCUMENT:
-        raise ContractError(Code.BAD_ARGUMENT, f"the document is over {LARGEST_DOCUMENT} bytes")
-    return text
+        return proposals.build(calls.call(channel, contract, function, document, by=self._identity))
 
 
 _engines: dict[Path, tuple[Engine, int]] = {}

@@ -75,7 +75,8 @@ class Engine:
         self._file = files.open_file(path, config, now)
         self.config, self.peer = self._file.config, self._file.peer
         self.revocations = membership.Revocations(self.config)
-        self._committer = Committer(self._file.writer, self.peer.identity, now, cut)
+        self._committer = Committer(self._file.writer, self.peer.identity, now, cut, self._tell)
+        self._tip = self.height() - 1
 
     # Transactions.
 
@@ -105,7 +106,7 @@ class Engine:
             outcome = recall(committed, endorsed)
         if outcome is None:
             self._admit(endorsed)
-            outcome = self._order(endorsed)
+            outcome = self._committer.commit(endorsed)
         if isinstance(outcome, LedgerError):
             raise outcome
         return outcome
@@ -150,12 +151,10 @@ class Engine:
             if len(self._endorsed) > REMEMBERED:
                 self._endorsed.popitem(last=False)
 
-    def _order(self, endorsed: Endorsed) -> Commit:
-        try:
-            return self._committer.commit(endorsed)
-        finally:
-            with self._news:
-                self._news.notify_all()
+    def _tell(self, number: int) -> None:
+        with self._news:
+            self._tip = number
+            self._news.notify_all()
 
     # Blocks.
 
@@ -173,9 +172,9 @@ class Engine:
             return committed.tip()[0]
 
     def await_block(self, number: int, timeout_s: float) -> bool:
-        """True as soon as there is a block of this number."""
+        """True as soon as there is a block of this number, or the ledger is closed."""
         with self._news:
-            return self._news.wait_for(lambda: self._closed or self.height() > number, timeout_s)
+            return self._news.wait_for(lambda: self._closed or self._tip >= number, timeout_s)
 
     def stored(self, start: int, count: int) -> list[Stored]:
         with self._snapshot() as committed:

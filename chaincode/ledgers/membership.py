@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 class AccessDenied(Refused):
     """The channel does not know this identity."""
 
+    def __init__(self, creator: Creator, detail: str) -> None:
+        super().__init__(detail)
+        self.msp_id = creator.msp_id[:40]
+
 
 def check_config(config: NetworkConfig) -> None:
     """Refuse roots that cannot be read before they are written into a genesis block for good."""
@@ -33,21 +37,21 @@ def check_creator(config: NetworkConfig, creator: Creator, at: str) -> None:
     """Raises AccessDenied unless the certificate is of its organisation's root and valid at this moment."""
     root = config.msps.get(creator.msp_id)
     if root is None:
-        raise AccessDenied(f"the organisation {creator.msp_id[:40]!r} is not on this channel")
+        raise AccessDenied(creator, f"the organisation {creator.msp_id[:40]!r} is not on this channel")
     if not certificates.issued_by(creator.certificate, root):
-        raise AccessDenied(f"the certificate is not of {creator.msp_id}")
+        raise AccessDenied(creator, f"the certificate is not of {creator.msp_id}")
     check_validity(creator, at)
 
 
 def check_validity(creator: Creator, at: str) -> None:
     if not certificates.valid_at(creator.certificate, datetime.fromisoformat(at)):
-        raise AccessDenied("the certificate is not valid at this time")
+        raise AccessDenied(creator, "the certificate is not valid at this time")
 
 
 def check_signature(creator: Creator, message: bytes, signature: bytes) -> None:
     """Raises AccessDenied unless the creator's own key signed it. The certificate has been checked before."""
     if not signatures.verify(certificates.public_key(creator.certificate), message, signature):
-        raise AccessDenied("the signature is not of the certificate's key")
+        raise AccessDenied(creator, "the signature is not of the certificate's key")
 
 
 def check_endorsement(endorsed: Endorsed, peer: Creator) -> None:
@@ -78,7 +82,7 @@ class Revocations:
     def check(self, creator: Creator) -> None:
         revoked = self._serials.get(creator.msp_id)
         if revoked and certificates.load(creator.certificate).serial_number in revoked:
-            raise AccessDenied("the certificate was revoked")
+            raise AccessDenied(creator, "the certificate was revoked")
 
     def _read(self, pem: bytes) -> tuple[str, set[int]]:
         try:

@@ -1,0 +1,1 @@
+"""The embedded ledger behind Fabric's own wire: `server.serve`."""
