@@ -5,7 +5,10 @@ LedgerError
 ├── Conflict          somebody was faster (code 11); endorse again          retry
 ├── Unavailable       the ledger cannot be reached or opened now            retry
 ├── OutcomeUnknown    it may have been committed: ask `status`, then submit the same envelope again
+├── Misbehaved        the ledger's answer is not one to what was asked; nothing was signed
 └── Refused           the identity, its signature or the envelope is not accepted
+
+`fault` says whose: the caller's for ContractError and Refused, else the platform's.
 """
 
 from __future__ import annotations
@@ -30,6 +33,7 @@ class LedgerError(Exception):
     """The ledger could not do it."""
 
     code: str = "LEDGER_ERROR"
+    fault: str = "platform"
     retry: bool = False
 
     def __init__(self, detail: str = "") -> None:
@@ -39,6 +43,8 @@ class LedgerError(Exception):
 
 class ContractError(LedgerError):
     """The contract refused the call."""
+
+    fault = "caller"
 
     def __init__(self, code: Code | str, detail: str = "") -> None:
         super().__init__(detail)
@@ -68,7 +74,14 @@ class OutcomeUnknown(LedgerError):
     code = "OUTCOME_UNKNOWN"
 
 
+class Misbehaved(LedgerError):
+    """The ledger answered something else than what it was asked for."""
+
+    code = "MISBEHAVED"
+
+
 class Refused(LedgerError):
     """The ledger does not accept this identity or its signature."""
 
     code = "REFUSED"
+    fault = "caller"

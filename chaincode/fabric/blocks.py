@@ -125,7 +125,7 @@ def view(block: Any) -> Block:
         previous_hash=block.header.previous_hash.hex(),
         data_hash=block.header.data_hash.hex(),
         hash=hash_of(block.header).hex(),
-        at=_clock(block) or _latest(block),
+        at=time_of(block),
         transactions=shown,
     )
 
@@ -144,8 +144,13 @@ def channel_header(envelope: bytes) -> Any:
     return encoding.message(common.ChannelHeader, payload.header.channel_header)
 
 
+def time_of(block: Any) -> str:
+    """The orderer's clock where it tells it, else the latest of the transactions' own times."""
+    return _clock(block) or _latest(block)
+
+
 def _clock(block: Any) -> str:
-    """The orderer's clock, where it tells it; "" where it does not, as Fabric's own do not."""
+    """ "" where the orderer does not tell it, as Fabric's own do not."""
     try:
         noted = encoding.message(common.Metadata, block.metadata.metadata[SIGNATURES])
         text = encoding.message(common.OrdererBlockMetadata, noted.value).consenter_metadata.decode("ascii")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
 from chaincode.identity import Identity
@@ -49,6 +49,15 @@ class Authority:
         spelled = {attribute.replace("_", "."): value for attribute, value in attributes.items()}
         value = json.dumps({"attrs": spelled}).encode()
         return Identity(self.msp_id, self.certify(name, key.public_key(), value, ends), key)
+
+    def server(self, host: str) -> tuple[str, str]:
+        """Certificate and key (PEM) of a TLS server there."""
+        key = new_key()
+        builder = _builder(_name(host), self.certificate.subject, key.public_key(), -YEAR, YEAR)
+        names = x509.SubjectAlternativeName([x509.DNSName(host)])
+        certificate = builder.add_extension(names, critical=False).sign(self.key, hashes.SHA256())
+        private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return _pem(certificate), private.decode("ascii")
 
     def certify(
         self, name: str, public_key: object, attributes: bytes, ends: datetime.timedelta = YEAR
