@@ -71,9 +71,11 @@ def _configuration(
     writer.execute("BEGIN IMMEDIATE")
     if not writer.execute("SELECT 1 FROM sqlite_master WHERE name = 'blocks'").fetchone():
         _make(writer, path, config, now())
-    found = genesis.read(blocks.parse(next(Store(writer).blocks(0, 1)).block))
+    first = next(Store(writer).blocks(0, 1))
     writer.execute("COMMIT")
-    return found
+    if not isinstance(first.block, bytes):
+        raise TypeError("the first block is no block")
+    return genesis.read(blocks.parse(first.block))
 
 
 def _make(writer: sqlite3.Connection, path: Path, config: NetworkConfig | None, at: str) -> None:

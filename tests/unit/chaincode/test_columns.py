@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from chaincode.blocks import Transaction
+from chaincode.client import Ledger
+from chaincode.fabric import transactions
 from tests.contracts.world import DIGEST, World, new_name
 from tests.unit.chaincode.conftest import Place
 
@@ -101,11 +103,15 @@ def test_reads_and_writes(place: Place, call: Callable[[World], Call], reads: st
     world.release(world.created())  # so that dora has a credit
 
     caller = world.petes if call is set_time else world.controller
-    transaction = Transaction.load(caller.endorse(*call(world)).data.decode())
+    transaction = endorsed(caller, *call(world))
 
     assert kinds(key for _, key, _ in transaction.read_set["keys"]) == reads
     assert kinds(key for _, key, _ in transaction.write_set) == writes
     assert transaction.read_set["ranges"] == []
+
+
+def endorsed(caller: Ledger, contract: str, function: str, document: dict[str, Any]) -> Transaction:
+    return transactions.parse(caller.endorse(contract, function, document).data).transaction()
 
 
 def kinds(keys: Any) -> str:
@@ -116,7 +122,7 @@ def test_account_is_read_once_and_written_once_in_a_batch(place: Place) -> None:
     world = place.world()
     world.deposit(world.dora)
 
-    transaction = Transaction.load(world.controller.endorse(*create(world)).data.decode())
+    transaction = endorsed(world.controller, *create(world))
 
     accounts = [value for _, key, value in transaction.write_set if key.startswith("acct/")]
     assert len(accounts) == 1
@@ -126,7 +132,7 @@ def test_transaction_tells_its_event(place: Place) -> None:
     world = place.world()
     world.deposit(world.dora)
 
-    transaction = Transaction.load(world.controller.endorse(*create(world)).data.decode())
+    transaction = endorsed(world.controller, *create(world))
 
     assert transaction.event
     assert transaction.event["name"] == "create"

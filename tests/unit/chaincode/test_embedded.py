@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import datetime
-import json
 import multiprocessing
 import os
 import signal
@@ -13,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -21,15 +20,18 @@ from typing import Any
 import pytest
 
 from chaincode import client
-from chaincode.blocks import Commit, Envelope, NetworkConfig, Transaction
+from chaincode.blocks import Commit, Envelope, NetworkConfig
 from chaincode.client import Ledger
 from chaincode.errors import Code, Conflict, ContractError, LedgerError, OutcomeUnknown, Refused, Unavailable
+from chaincode.fabric import blocks, proposals, transactions
+from chaincode.fabric.encoding import encoded
 from chaincode.identity import Identity
-from chaincode.ledgers import commits, engine, store
-from chaincode.ledgers.commits import Committer
+from chaincode.ledgers import calls, commits, engine, peer, store
+from chaincode.ledgers.commits import Committer, Cut
 from tests.contracts.authority import Authority, new_key
 from tests.contracts.world import new_name
 from tests.unit.chaincode.conftest import Place
+from tests.unit.chaincode.forgery import Opened, resigned
 
 
 def deposit(account: str = "dora", amount: int = 5) -> tuple[str, str, dict[str, Any]]:
@@ -44,7 +46,7 @@ def balance(ledger: Ledger, account: str = "dora") -> int:
 class TestConnecting:
     @pytest.mark.parametrize("url", ["fabric://host", "", "/a/file", "embedded://host/file", "embedded:///"])
     def test_url_must_name_a_ledger(self, place: Place, url: str) -> None:
-        with pytest.raises(LedgerError, match="embedded:///"):
+        with pytest.raises(LedgerError, match=r"(embedded|fabric)://"):
             client.connect(url, place.identity, config=place.config)
 
     def test_new_ledger_needs_a_network(self, place: Place) -> None:
@@ -96,10 +98,9 @@ class TestConnecting:
             place.path.write_bytes(content)
         else:
             with closing(sqlite3.connect(place.path)) as connection:
-                columns = "number, previous_hash, data_hash, at, hash, transactions"
-                connection.execute(f"CREATE TABLE blocks ({columns})")
+                connection.execute("CREATE TABLE blocks (number, hash, at, block)")
                 if content == "tables":
-                    connection.execute("INSERT INTO blocks VALUES (0, '', '', '', '', '{}')")
+                    connection.execute("INSERT INTO blocks VALUES (0, x'', '', '{}')")
                 connection.commit()
 
         with pytest.raises(Unavailable, match="not a ledger file"):
@@ -108,9 +109,34 @@ class TestConnecting:
     def test_genesis_that_names_no_network_is_told_so(self, place: Place) -> None:
         place.open().close()
         with closing(sqlite3.connect(place.path)) as connection, connection:
-            connection.execute("UPDATE blocks SET transactions = replace(transactions, 'msps', 'mops')")
+            connection.execute(
+                "UPDATE blocks SET block = ? WHERE number = 0", (encoded(blocks.cut(0, b"", [], [])),)
+            )
 
-        with pytest.raises(Refused, match="names no network"):
+        with pytest.raises(Refused, match="not a block of configuration"):
+            place.open()
+
+    def test_key_of_the_ledger_is_its_owners_alone(self, place: Place) -> None:
+        place.open()
+
+        assert peer.path_of(place.path).stat().st_mode & 0o777 == 0o600
+
+    @pytest.mark.parametrize(("key", "why"), [("", "cannot be read"), (None, "missing")])
+    def test_ledger_without_its_key_is_told_so(self, place: Place, key: str | None, why: str) -> None:
+        place.open().close()
+        peer.path_of(place.path).unlink()
+        if key is not None:
+            peer.path_of(place.path).write_text(key)
+
+        with pytest.raises(Unavailable, match=why):
+            place.open()
+
+    def test_another_ledgers_key_is_refused(self, place: Place) -> None:
+        place.open().close()
+        peer.path_of(place.path).unlink()
+        peer.make(place.path)
+
+        with pytest.raises(Refused, match="not the one that it was made with"):
             place.open()
 
     def test_one_file_has_one_engine_for_all_identities(self, place: Place) -> None:
@@ -221,94 +247,84 @@ class TestIdentities:
 
     def test_proposal_for_another_channel_is_refused(self, place: Place) -> None:
         view: Any = place.open()
-        proposal = replace(view._propose(*deposit()), channel="other")
+        proposal = proposals.build(calls.call("other", *deposit(), by=place.identity))
 
         with pytest.raises(Refused, match="channel"):
-            view._engine.endorse(proposal, place.identity.sign(proposal.data()))
+            view._engine.endorse(proposal, place.identity.sign(proposal))
+
+
+Change = Callable[[Opened], object]
+
+
+def other_document(opened: Opened) -> None:
+    opened.call.chaincode_spec.input.args[1] = b'{"op":"x","account":"dora","amount":999}'
+
+
+def other_answer(opened: Opened) -> None:
+    opened.action.response.payload = b'"other"'
 
 
 class TestEnvelopes:
-    def forge(self, identity: Identity, envelope: Envelope, **changes: Any) -> Envelope:
+    def forge(self, identity: Identity, envelope: Envelope, change: Change) -> Envelope:
         """As a hostile client would: changed, and signed again with its own key."""
-        transaction = replace(Transaction.load(envelope.data.decode()), **changes)
-        signature = base64.b64encode(identity.sign(transaction.signed_data())).decode()
-        signed = replace(transaction, signature=signature)
-        return Envelope(signed.id, signed.result, signed.text().encode())
+        opened = Opened.of(envelope.data)
+        change(opened)
+        return Envelope(opened.channel.tx_id, envelope.result, opened.seal(identity))
 
     @pytest.mark.parametrize(
         "change",
         [
-            {"write_set": [["monetary", "acct/dora", '{"free":999,"held":0}']]},
-            {"result": "other"},
-            {"read_set": {"keys": [], "ranges": []}},
-            {"document": {"op": "x", "account": "dora", "amount": 999}},
+            lambda opened: opened.writes(["monetary", "acct/dora", '{"free":999,"held":0}']),
+            other_answer,
+            Opened.reads_nothing,
+            other_document,
         ],
     )
-    def test_creator_cannot_write_what_the_contract_did_not(
-        self, place: Place, change: dict[str, Any]
-    ) -> None:
+    def test_creator_cannot_write_what_the_contract_did_not(self, place: Place, change: Change) -> None:
         ledger = place.open()
-        forged = self.forge(place.identity, ledger.endorse(*deposit()), **change)
+        forged = self.forge(place.identity, ledger.endorse(*deposit()), change)
 
-        with pytest.raises(Refused, match="does not answer"):
+        with pytest.raises(Refused, match="signature"):
             ledger.submit(forged)
         assert balance(ledger) == 0
 
-    def test_call_that_was_never_endorsed_is_not_committed(self, place: Place) -> None:
+    @pytest.mark.parametrize("endorsed", [True, False])
+    def test_call_that_the_ledger_did_not_endorse_is_not_committed(
+        self, place: Place, endorsed: bool
+    ) -> None:
         eve = place.providers.enrol("eve")
-        place.open()
-        ledger = place.open(eve)
-        view: Any = ledger
-        proposal = view._propose(*deposit())
-        invented = Transaction(
-            id=proposal.tx_id,
-            signature="",
-            read_set={"keys": [], "ranges": []},
-            write_set=[["monetary", "acct/eve", '{"free":999,"held":0}']],
-            event=None,
-            result=None,
-            **vars(proposal),
-        )
-        envelope = Envelope(invented.id, None, invented.text().encode())
+        opened = Opened.of(place.open().endorse(*deposit()).data).created_by(eve)
+        opened.writes(["monetary", "acct/eve", '{"free":999,"held":0}'])
+        opened.endorsements.clear()
+        data = opened.seal(eve, endorser=eve if endorsed else None)
 
-        with pytest.raises(ContractError) as caught:
-            ledger.submit(self.forge(eve, envelope))
-        assert caught.value.code == Code.FORBIDDEN
+        with pytest.raises(Refused, match="not endorsed by this ledger"):
+            place.open(eve).submit(Envelope(opened.channel.tx_id, None, data))
 
     @pytest.mark.parametrize(
-        ("change", "why"),
+        ("field", "value", "why"),
         [
-            ({"id": "0" * 64}, "id"),
-            ({"nonce": "00"}, "id"),
-            ({"channel": "other"}, "channel"),
-            ({"read_set": {}}, "not of an embedded"),
-            ({"read_set": {"keys": [[1, [], 2]], "ranges": []}}, "."),
-            ({"write_set": 5}, "does not answer"),
-            ({"document": 5}, "."),
+            ("tx_id", "0" * 64, "id does not follow"),
+            ("channel_id", "other", "channel"),
+            ("type", 1, "not of a chaincode"),
+            ("epoch", 1, "not of a chaincode"),
+            ("extension", b"", "different chaincodes"),
         ],
     )
-    def test_malformed_envelope_is_refused(self, place: Place, change: dict[str, Any], why: str) -> None:
+    def test_malformed_header_is_refused(self, place: Place, field: str, value: Any, why: str) -> None:
         ledger = place.open()
-        forged = self.forge(place.identity, ledger.endorse(*deposit()), **change)
+        forged = self.forge(
+            place.identity, ledger.endorse(*deposit()), lambda opened: setattr(opened.channel, field, value)
+        )
 
-        with pytest.raises(LedgerError, match=why):
+        with pytest.raises(Refused, match=why):
             ledger.submit(forged)
         assert ledger.height() == 1
         assert ledger.verify().verified
 
-    @pytest.mark.parametrize("code", ["MVCC_READ_CONFLICT", "WHATEVER"])
-    def test_validation_code_is_the_ledgers_to_give(self, place: Place, code: str) -> None:
-        ledger = place.open()
-        forged = self.forge(place.identity, ledger.endorse(*deposit()), validation_code=code)
-
-        ledger.submit(forged)
-
-        assert balance(ledger) == 5
-        assert ledger.verify().verified
-
     @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"\xff", b"[" * 100_000, b'{"creator": 1}'])
     def test_data_that_is_no_transaction_is_refused(self, place: Place, data: bytes) -> None:
-        with pytest.raises(Refused, match="not of an embedded ledger"):
+        with pytest.raises(Refused, match="not a transaction's envelope"):
             place.open().submit(Envelope("0" * 64, None, data))
 
     def test_envelope_that_names_another_transaction_is_refused(self, place: Place) -> None:
@@ -322,14 +338,21 @@ class TestEnvelopes:
         with pytest.raises(Refused, match="not an envelope"):
             Envelope.load(dumped)
 
-    def test_unsigned_envelope_is_refused(self, place: Place) -> None:
+    @pytest.mark.parametrize("signature", [b"", b"AAAA"])
+    def test_unsigned_envelope_is_refused(self, place: Place, signature: bytes) -> None:
         ledger = place.open()
         envelope = ledger.endorse(*deposit())
-        fields = json.loads(envelope.data)
-        for signature in ("", "AAAA", "%"):
-            data = json.dumps({**fields, "signature": signature}).encode()
-            with pytest.raises(Refused, match="signature"):
-                ledger.submit(replace(envelope, data=data))
+
+        with pytest.raises(Refused, match="signature"):
+            ledger.submit(replace(envelope, data=resigned(envelope.data, signature)))
+
+    def test_second_signature_of_the_same_transaction_changes_nothing(self, place: Place) -> None:
+        ledger = place.open()
+        envelope = ledger.endorse(*deposit())
+        again = replace(envelope, data=Opened.of(envelope.data).seal(place.identity))
+
+        assert ledger.submit(envelope) == ledger.submit(again)
+        assert balance(ledger) == 5
 
     def test_other_content_under_a_committed_id_is_refused(self, place: Place) -> None:
         ledger = place.open()
@@ -337,7 +360,7 @@ class TestEnvelopes:
         ledger.submit(envelope)
 
         with pytest.raises(Refused, match="another transaction of this id"):
-            ledger.submit(self.forge(place.identity, envelope, result="other"))
+            ledger.submit(self.forge(place.identity, envelope, other_answer))
 
     def test_envelope_stored_before_a_restart_is_committed_after_it(self, place: Place) -> None:
         with place.open() as ledger:
@@ -357,7 +380,7 @@ class TestEnvelopes:
         with pytest.raises(Conflict):
             place.open().submit(Envelope.load(stored))
 
-    def test_forgotten_endorsement_is_simulated_again(
+    def test_forgotten_endorsement_is_checked_by_its_signature(
         self, place: Place, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(engine, "REMEMBERED", 1)
@@ -393,18 +416,50 @@ class TestCommitting:
         assert ledger.height() == 2
         assert ledger.verify().verified
 
+    @pytest.mark.parametrize(
+        ("cut", "blocks"), [(Cut(count=3), 4), (Cut(size=1), 10), (Cut(wait_s=60, count=5), 2)]
+    )
+    def test_block_is_closed_by_count_by_bytes_and_by_time(self, place: Place, cut: Cut, blocks: int) -> None:
+        ledger = place.open()
+        view: Any = ledger
+        view._engine._committer._cut = cut
+        envelopes = [ledger.endorse(*deposit(f"a{number}")) for number in range(10)]
+        threads = [threading.Thread(target=ledger.submit, args=[envelope]) for envelope in envelopes]
+
+        with view._engine._committer._committing:
+            for thread in threads:
+                thread.start()
+            while len(view._engine._committer._queue) < len(threads):
+                time.sleep(0.001)
+        for thread in threads:
+            thread.join()
+
+        assert ledger.height() == 1 + blocks
+        assert ledger.verify().verified
+
+    def test_lone_transaction_waits_no_longer_than_it_must(self, place: Place) -> None:
+        ledger = place.open()
+        view: Any = ledger
+        view._engine._committer._cut = Cut(wait_s=0.05)
+
+        began = time.monotonic()
+        ledger.transact(*deposit())
+
+        assert time.monotonic() - began >= 0.05
+        assert ledger.height() == 2
+
     def test_conflict_and_twin_within_one_block(self, place: Place) -> None:
         ledger = place.open()
         view: Any = ledger
         fast, slow = ledger.endorse(*deposit()), ledger.endorse(*deposit())
         other = view._engine._committer
-        tickets = [commits.Ticket(Transaction.load(e.data.decode())) for e in (fast, slow, fast)]
-        tickets.append(commits.Ticket(replace(tickets[0].transaction, result="other")))
+        tickets = [ticket(envelope) for envelope in (fast, slow, fast)]
+        tickets.append(commits.Ticket(replace(tickets[0].endorsed, payload=b"other"), b""))
         other._queue.extend(tickets)
 
         other._lead()
 
-        first, second, twin, impostor = (ticket.outcome for ticket in tickets)
+        first, second, twin, impostor = (waiting.outcome for waiting in tickets)
         assert first == twin == ledger.status(fast.tx_id)
         assert isinstance(second, Conflict)
         assert isinstance(impostor, Refused)
@@ -416,12 +471,12 @@ class TestCommitting:
         view: Any = ledger
         envelope = ledger.endorse(*deposit())
         commit = ledger.submit(envelope)
-        ticket = commits.Ticket(Transaction.load(envelope.data.decode()))
-        view._engine._committer._queue.append(ticket)
+        again = ticket(envelope)
+        view._engine._committer._queue.append(again)
 
         view._engine._committer._lead()
 
-        assert ticket.outcome == commit
+        assert again.outcome == commit
         assert ledger.height() == 2
 
     @pytest.mark.parametrize(
@@ -434,7 +489,7 @@ class TestCommitting:
         view: Any = ledger
         committer = view._engine._committer
         disk = FailingDisk(committer._connection, fails_at)
-        view._engine._committer = Committer(disk, engine.now)  # type: ignore[arg-type]
+        view._engine._committer = Committer(disk, view._engine.peer.identity, engine.now)  # type: ignore[arg-type]
         envelope = ledger.endorse(*deposit())
 
         with pytest.raises(error):
@@ -452,17 +507,17 @@ class TestCommitting:
         ledger = place.open()
         view: Any = ledger
         committer = view._engine._committer
-        ticket = commits.Ticket(Transaction.load(ledger.endorse(*deposit()).data.decode()))
-        committer._queue.append(ticket)
+        interrupted = ticket(ledger.endorse(*deposit()))
+        committer._queue.append(interrupted)
 
         def interrupt(*_: object) -> bool:
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(commits, "still_current", interrupt)
+        monkeypatch.setattr(commits, "judge", interrupt)
         with pytest.raises(KeyboardInterrupt):
             committer._lead()
 
-        assert isinstance(ticket.outcome, OutcomeUnknown)
+        assert isinstance(interrupted.outcome, OutcomeUnknown)
         monkeypatch.undo()
         ledger.transact(*deposit())
         assert balance(ledger) == 5
@@ -493,6 +548,10 @@ class TestCommitting:
         monkeypatch.setattr(store.Store, "tip", broken)
         with pytest.raises(Unavailable, match="cannot be read"):
             ledger.height()
+
+
+def ticket(envelope: Envelope) -> commits.Ticket:
+    return commits.Ticket(transactions.parse(envelope.data), envelope.data)
 
 
 class FailingDisk:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from fabric_protos.common import common_pb2 as common
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chaincode import canonical
-from chaincode.blocks import Header, Transaction, data_hash
-from chaincode.client import Verification
+from chaincode.client import NetworkConfig, Verification
 from chaincode.errors import Conflict
-from chaincode.identity import Identity
-from chaincode.ledgers import store, verification
+from chaincode.fabric import blocks, genesis
+from chaincode.fabric.encoding import encoded
+from chaincode.ledgers import peer, store, verification
+from chaincode.ledgers.store import Store
 from tests.contracts.authority import Authority
 from tests.contracts.world import World
 from tests.unit.chaincode.conftest import Place
+from tests.unit.chaincode.forgery import Opened, resigned
+
+VALID, CONFLICT = 0, 11
+AT = "2026-01-01T00:00:00.000000Z"
 
 
 @pytest.fixture
@@ -54,23 +58,35 @@ class Forger:
         with closing(sqlite3.connect(self.path)) as connection:
             return connection.execute(sql).fetchall()
 
-    def rebuild(self, number: int, transactions: list[Transaction]) -> None:
-        """Put these into a block, and hash it and all that follow again; the other tables stay."""
-        body = "\n".join(transaction.text() for transaction in transactions)
+    def rebuild(self, number: int, envelopes: list[bytes], codes: list[int] | None = None) -> None:
+        """Put these into a block, and hash and sign it and all that follow again, as the ledger's operator
+        can; the other tables stay."""
         with closing(sqlite3.connect(self.path)) as connection, connection:
-            connection.execute("UPDATE blocks SET transactions = ? WHERE number = ?", (body, number))
-        self.rehash()
+            previous, orderer = b"", peer.load(self.path).identity
+            for stored in list(Store(connection).blocks()):
+                block = common.Block.FromString(stored.block)
+                data, judged = list(block.data.data), list(blocks.codes(block))
+                if stored.number == number:
+                    data, judged = envelopes, judged if codes is None else codes
+                signs = {"orderer": orderer, "at": stored.at} if stored.number else {}
+                linked = blocks.cut(stored.number, previous, data, judged, **signs)
+                previous = blocks.hash_of(linked.header)
+                self._put(connection, stored.number, previous, encoded(linked))
 
-    def rehash(self) -> None:
+    def put(self, number: int, block: bytes) -> None:
         with closing(sqlite3.connect(self.path)) as connection, connection:
-            previous = ""
-            for header, _, text in list(store.Store(connection).raw_blocks()):
-                linked = Header(header.number, previous or header.previous_hash, data_hash(text), header.at)
-                previous = linked.hash
-                connection.execute(
-                    "UPDATE blocks SET previous_hash = ?, data_hash = ?, hash = ? WHERE number = ?",
-                    (linked.previous_hash, linked.data_hash, linked.hash, linked.number),
-                )
+            self._put(connection, number, b"", block)
+
+    def block(self, number: int) -> Any:
+        [(block,)] = self.rows(f"SELECT block FROM blocks WHERE number = {number}")
+        return common.Block.FromString(block)
+
+    @staticmethod
+    def _put(connection: sqlite3.Connection, number: int, digest: bytes, block: bytes) -> None:
+        connection.execute(
+            "UPDATE blocks SET block = ?, hash = iif(? = x'', hash, ?) WHERE number = ?",
+            (block, digest, digest, number),
+        )
 
 
 @pytest.fixture
@@ -92,7 +108,7 @@ def test_honest_file_verifies(world: World) -> None:
 @pytest.mark.parametrize(
     ("table", "column"),
     [
-        *(("blocks", column) for column in ("previous_hash", "data_hash", "hash", "at", "transactions")),
+        ("blocks", "at"),
         *(("positions", column) for column in ("tx_id", "code")),
         *(("state", column) for column in ("contract", "key", "value")),
         *(("history", column) for column in ("contract", "key", "tx_id", "at", "value")),
@@ -157,111 +173,177 @@ def test_swapped_blocks_are_found(world: World, forger: Forger) -> None:
     assert "block 2" in fault(world)
 
 
-class TestRebuiltChains:
-    """The hashes are all right; what stands in the blocks is not."""
+@pytest.mark.parametrize("column", ["hash", "block"])
+def test_changed_bytes_of_a_block_are_found(world: World, forger: Forger, column: str) -> None:
+    for number in range(world.controller.height()):
+        [(old,)] = forger.rows(f"SELECT {column} FROM blocks WHERE number = {number}")
+        for changed in (old + b"x", old[:-1], bytes([old[0] ^ 1]) + old[1:]):
+            forger.run(f"UPDATE blocks SET {column} = ? WHERE number = ?", changed, number)
+            assert f"block {number}" in fault(world)
+        forger.run(f"UPDATE blocks SET {column} = ? WHERE number = ?", old, number)
+    assert world.controller.verify().verified
 
-    def load(self, world: World, number: int) -> list[Transaction]:
-        return world.controller.blocks(number, 1)[0].transactions
+
+class TestMetadata:
+    """What neither the hash nor a transaction's signature covers."""
+
+    def change(self, forger: Forger, change: Callable[[Any], object]) -> None:
+        block = forger.block(4)
+        change(block)
+        forger.put(4, encoded(block))
+
+    @pytest.mark.parametrize("where", [1, 2, 3, 4])
+    def test_added_metadata_is_found(self, world: World, forger: Forger, where: int) -> None:
+        self.change(forger, lambda block: block.metadata.metadata.__setitem__(where, b"x"))
+
+        assert "block 4" in fault(world)
+
+    def test_missing_signature_is_found(self, world: World, forger: Forger) -> None:
+        self.change(forger, lambda block: block.metadata.metadata.__setitem__(0, b""))
+
+        assert "nobody signed" in fault(world)
+
+    def test_strangers_signature_is_found(self, world: World, forger: Forger) -> None:
+        def sign(block: Any) -> None:
+            signed = blocks.cut(
+                4, block.header.previous_hash, block.data.data, [0], orderer=world.controllers_key, at=AT
+            )
+            block.metadata.CopyFrom(signed.metadata)
+
+        self.change(forger, sign)
+
+        assert "orderer" in fault(world)
+
+    def test_changed_clock_is_found(self, world: World, forger: Forger) -> None:
+        def turn(block: Any) -> None:
+            noted = common.Metadata.FromString(block.metadata.metadata[0])
+            noted.value = noted.value.replace(b"20", b"19", 1)
+            block.metadata.metadata[0] = encoded(noted)
+
+        self.change(forger, turn)
+
+        assert "signature" in fault(world)
+
+    def test_unknown_field_is_found(self, world: World, forger: Forger) -> None:
+        forger.put(4, encoded(forger.block(4)) + b"\x7a\x01x")
+
+        assert "canonically" in fault(world)
+
+
+class TestRebuiltChains:
+    """The hashes are all right, and the ledger's own key signed it; what stands in the blocks is not."""
+
+    def load(self, forger: Forger, number: int) -> list[bytes]:
+        return list(forger.block(number).data.data)
 
     def last(self, world: World) -> int:
         return world.controller.height() - 1
 
     def test_rebuilt_chain_of_honest_blocks_is_the_same(self, world: World, forger: Forger) -> None:
-        forger.rebuild(1, self.load(world, 1))
+        forger.rebuild(1, self.load(forger, 1))
 
         assert world.controller.verify().verified
 
     def test_changed_write_set_lacks_the_creators_signature(self, world: World, forger: Forger) -> None:
-        [honest] = self.load(world, 4)
-        contract, key, _ = honest.write_set[0]
-        forged = replace(honest, write_set=[[contract, key, '{"free":1,"held":0}']])
+        [honest] = self.load(forger, 4)
+        eve, own = world.providers.enrol("eve"), peer.load(forger.path).identity
+        forged = Opened.of(honest).writes(["monetary", "acct/eve", '{"free":1,"held":0}']).seal(eve, own)
         forger.rebuild(4, [forged])
 
-        assert "block 4" in fault(world)
+        assert "signature" in fault(world)
 
-    @pytest.mark.parametrize("signature", ["", "AAAA", "no base64!"])
-    def test_signature_taken_away_is_found(self, world: World, forger: Forger, signature: str) -> None:
-        [honest] = self.load(world, 4)
-        forger.rebuild(4, [replace(honest, signature=signature)])
+    def test_change_by_its_creator_lacks_the_endorsement(self, world: World, forger: Forger) -> None:
+        [honest] = self.load(forger, 4)
+        forged = Opened.of(honest).writes(["monetary", "acct/eve", '{"free":1,"held":0}'])
+        forger.rebuild(4, [forged.seal(world.controllers_key)])
+
+        assert "signature" in fault(world)
+
+    @pytest.mark.parametrize("signature", [b"", b"AAAA"])
+    def test_signature_taken_away_is_found(self, world: World, forger: Forger, signature: bytes) -> None:
+        [honest] = self.load(forger, 4)
+        forger.rebuild(4, [resigned(honest, signature)])
 
         assert "signature" in fault(world)
 
     def test_another_creator_is_found(self, world: World, forger: Forger) -> None:
-        [honest] = self.load(world, 4)
-        forger.rebuild(4, [signed_by_an_impostor(honest)])
+        """Of an authority that calls itself the platform's."""
+        [honest] = self.load(forger, 4)
+        impostor = Authority.make("PlatformMSP").enrol("controller", chainfaas_role="controller")
+        own = peer.load(forger.path).identity
+        forger.rebuild(4, [Opened.of(honest).created_by(impostor).seal(impostor, own)])
 
         assert "not of PlatformMSP" in fault(world)
 
     def test_flipped_decision_is_found_both_ways(self, world: World, forger: Forger) -> None:
         conflict = self.last(world)
-        [invalid] = self.load(world, conflict)
-        forger.rebuild(conflict, [replace(invalid, validation_code="VALID")])
-        assert "judged" in fault(world)
+        forger.rebuild(conflict, self.load(forger, conflict), [VALID])
+        assert "judged VALID" in fault(world)
 
-        forger.rebuild(conflict, [invalid])
-        [valid] = self.load(world, 4)
-        forger.rebuild(4, [replace(valid, validation_code="MVCC_READ_CONFLICT")])
-        assert "judged" in fault(world)
+        forger.rebuild(conflict, self.load(forger, conflict), [CONFLICT])
+        assert world.controller.verify().verified
+        forger.rebuild(4, self.load(forger, 4), [CONFLICT])
+        assert "judged MVCC_READ_CONFLICT" in fault(world)
 
     def test_doubled_transaction_is_found(self, world: World, forger: Forger) -> None:
-        transactions = self.load(world, 4)
-        forger.rebuild(4, transactions * 2)
+        transactions = self.load(forger, 4)
+        forger.rebuild(4, transactions * 2, [VALID, VALID])
 
         assert "block 4" in fault(world)
 
     def test_swapped_transactions_are_found(self, world: World, forger: Forger) -> None:
-        create, finish = self.load(world, 5), self.load(world, 6)
+        create, finish = self.load(forger, 5), self.load(forger, 6)
         forger.rebuild(5, finish)
         forger.rebuild(6, create)
 
         assert "block 5" in fault(world)
 
     def test_dropped_transaction_is_found(self, world: World, forger: Forger) -> None:
-        forger.rebuild(5, [])
+        forger.rebuild(5, [], [])
 
         assert "block 5" in fault(world)
 
     def test_another_spelling_is_found(self, world: World, forger: Forger) -> None:
-        [honest] = self.load(world, 4)
-        spaced = json.dumps(honest.as_dict(), sort_keys=True)
-        forger.run("UPDATE blocks SET transactions = ? WHERE number = 4", spaced)
-        forger.rehash()
+        [honest] = self.load(forger, 4)
+        forger.rebuild(4, [honest + b"\x7a\x01x"])
 
-        assert "block 4" in fault(world)
+        assert "canonically" in fault(world)
 
-    def test_another_genesis_is_found(self, world: World, forger: Forger) -> None:
-        [genesis] = self.load(world, 0)
-        msps = {**genesis.document["msps"], "EveMSP": "root"}
-        forger.rebuild(0, [replace(genesis, document={**genesis.document, "msps": msps})])
+    def test_another_genesis_is_found(self, place: Place, world: World, forger: Forger) -> None:
+        msps = {**place.config.msps, "EveMSP": world.platform.pem}
+        channel = genesis.of(
+            NetworkConfig(place.config.channel, msps), {peer.MSP: peer.load(place.path).root}
+        )
+        forger.rebuild(0, [genesis.envelope(channel, AT)])
 
         assert "genesis" in fault(world)
 
     def test_another_channel_and_another_id_are_found(
         self, place: Place, world: World, forger: Forger
     ) -> None:
-        [honest] = self.load(world, 4)
-        for change in ({"channel": "other"}, {"id": "0" * 64}, {"nonce": "00"}):
-            forger.rebuild(4, [signed(replace(honest, **change), world.controllers_key)])
+        [honest] = self.load(forger, 4)
+        own = peer.load(place.path).identity
+        for field, value in (("channel_id", "other"), ("tx_id", "0" * 64)):
+            opened = Opened.of(honest)
+            setattr(opened.channel, field, value)
+            forger.rebuild(4, [opened.seal(world.controllers_key, own)])
             assert "block 4" in fault(world)
 
 
-def signed(transaction: Transaction, identity: Identity) -> Transaction:
-    signature = base64.b64encode(identity.sign(transaction.signed_data())).decode()
-    return replace(transaction, signature=signature)
+@pytest.mark.parametrize("body", [b"", b"{}", b"\xff" * 100, b"\x0a\x00\x12\x00"])
+def test_block_of_rubbish_is_a_fault_and_no_crash(world: World, forger: Forger, body: bytes) -> None:
+    forger.put(3, body)
+    assert fault(world)
+
+    forger.put(0, body)
+    assert fault(world)
 
 
-def signed_by_an_impostor(transaction: Transaction) -> Transaction:
-    """Of an authority that calls itself the platform's."""
-    impostor = Authority.make("PlatformMSP").enrol("controller", chainfaas_role="controller")
-    creator = replace(transaction.creator, certificate=impostor.certificate)
-    claimed = replace(transaction, creator=creator)
-    return signed(replace(claimed, id=claimed.proposal.tx_id), impostor)
-
-
-@pytest.mark.parametrize("body", ["", "{}", "[]", "1", '{"creator":{}}', "[" * 100_000])
-def test_block_of_rubbish_is_a_fault_and_no_crash(world: World, forger: Forger, body: str) -> None:
-    forger.run("UPDATE blocks SET transactions = ? WHERE number = 3", body)
-    forger.rehash()
+@pytest.mark.parametrize("envelope", [b"", b"{}", b"\xff" * 100])
+def test_transaction_of_rubbish_is_a_fault_and_no_crash(
+    world: World, forger: Forger, envelope: bytes
+) -> None:
+    forger.rebuild(3, [envelope])
 
     assert fault(world)
 
@@ -304,12 +386,14 @@ def image(place: Place, world: World) -> Image:
 def test_any_flipped_byte_that_changes_a_row_is_found(
     place: Place, image: Image, where: int, flip: int
 ) -> None:
+    own = peer.load(place.path)
+    channel = genesis.of(place.config, {peer.MSP: own.root})
     broken = bytearray(image)
     broken[where % len(image)] ^= flip
 
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         connection.deserialize(bytes(broken))
-        found = verification.verify(connection, place.config)
+        found = verification.verify(connection, channel, own.creator)
 
     if found.verified:
         assert dump(bytes(broken)) == dump(image)
