@@ -10,6 +10,7 @@ import click
 
 from chainfaas.cli import output
 from chainfaas.cli.client import part
+from chainfaas.cli.platform import become, data_option
 from chainfaas.cli.verbs import Amount, Command, Group, Session, limit_option, pass_session
 
 JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -17,7 +18,12 @@ JOB_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 @click.group(
     cls=Group,
-    examples=("chainfaas ledger balance", "chainfaas ledger deposit 1,000,000", "chainfaas ledger verify"),
+    examples=(
+        "chainfaas ledger balance",
+        "chainfaas ledger deposit 1,000,000",
+        "chainfaas ledger verify",
+        "chainfaas ledger serve",
+    ),
 )
 def ledger() -> None:
     """Balances, what is recorded of a job, and whether the chain is sound."""
@@ -116,6 +122,30 @@ def deposit(session: Session, amount: int) -> None:
 def withdraw(session: Session, amount: int) -> None:
     """Take money out of your account, in micro-units."""
     _move(session, "withdrawals", "withdrew", amount)
+
+
+@ledger.command(
+    cls=Command,
+    remote=False,
+    json=False,
+    examples=(
+        "chainfaas ledger serve",
+        "chainfaas ledger serve --data ~/ledger --listen 0.0.0.0:7051 --name ledger.example.org",
+    ),
+)
+@data_option
+@click.option(
+    "--listen", metavar="HOST:PORT", default="127.0.0.1:7051", show_default=True, help="Port 0: any free one."
+)
+@click.option("--name", multiple=True, help="How clients elsewhere call this host; may be repeated.")
+def serve(data: str | None, listen: str, name: tuple[str, ...]) -> None:
+    """Serve a ledger to controllers and machines elsewhere, as a Fabric peer does, until Ctrl-C.
+
+    Prints `ready URL`, which is their LEDGER_URL; connection.json in the folder says what they need.
+    """
+    folder = ["--data", data] if data else []
+    names = [argument for known in name for argument in ("--name", known)]
+    become("ops.ledger", *folder, "--listen", listen, *names)
 
 
 def _move(session: Session, path: str, done: str, amount: int) -> None:
