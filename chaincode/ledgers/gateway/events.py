@@ -39,8 +39,8 @@ class Follower:
 
     def blocks(self, start: int | None) -> Iterator[Block]:
         number = self._chain.height() if start is None else start
-        for block in self._again(lambda last: self._chain.follow(last.header.number + 1 if last else number)):
-            yield blocks.view(block)
+        given = self._again(lambda last: self._chain.follow(last.header.number + 1 if last else number))
+        return (blocks.view(block) for block in given)
 
     def events(self, contract: str, start: int | None, after: str) -> Iterator[Event]:
         first = self._chain.height() if start is None else start

@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc
 
-from chaincode.errors import Conflict, LedgerError, Refused, Unavailable
+from chaincode.errors import Conflict, LedgerError, Misbehaved, Refused, Unavailable
 from chaincode.fabric import responses
 
 _REFUSED = re.compile(
@@ -24,6 +24,9 @@ _DISAGREE = re.compile(r"ProposalResponsePayloads do not match", re.IGNORECASE)
 _CHAINCODE = re.compile(r"chaincode response \d+")
 _NO_PEERS = re.compile(r"no combination of peers|no (endorsing )?peers", re.IGNORECASE)
 """While a dead peer is still listed, or before a chaincode is known."""
+
+_UNREADABLE = "Exception deserializing response"
+"""grpc's own word, from this side of the wire."""
 
 _REFUSALS = (
     grpc.StatusCode.UNAUTHENTICATED,
@@ -54,6 +57,8 @@ def of(error: grpc.RpcError) -> LedgerError:
 
 
 def _kind(code: grpc.StatusCode, text: str) -> LedgerError:
+    if _UNREADABLE in text:
+        return Misbehaved("the answer cannot be read")
     if _DISAGREE.search(text):
         return Conflict(f"the endorsers disagree: {text}")
     if _NO_PEERS.search(text):
