@@ -23,7 +23,6 @@ from chaincode.ledgers.commits import Cut
 from chaincode.ledgers.served.server import TLS, Server, serve
 from chainfaas.identity import PLATFORM
 from chainfaas.identity.embedded import EmbeddedAuthority
-from chainfaas.ledger.connection import CHANNEL
 from ops import logs
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -57,7 +56,7 @@ def _serve(arguments: argparse.Namespace, data: Path, authority: EmbeddedAuthori
     certificate = authority.tls("ledger", _names(arguments))
     return serve(
         data / "ledger.db",
-        NetworkConfig(CHANNEL, authority.roots()),
+        NetworkConfig(arguments.channel, authority.roots()),
         tls=TLS(certificate.certificate, certificate.key),
         listen=arguments.listen,
         cut=Cut(count=arguments.block_count, wait_s=arguments.block_wait_ms / 1000),
@@ -105,6 +104,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m ops.ledger", description=__doc__)
     parser.add_argument("--data", type=Path, default=Path(".data"), help="what must survive a restart")
     parser.add_argument("--listen", default="127.0.0.1:7051", help="HOST:PORT; port 0: any free one")
+    parser.add_argument("--channel", default="chainfaas", help="the channel of a new ledger")
     parser.add_argument("--name", action="append", default=[], help="how clients elsewhere call this host")
     parser.add_argument("--block-count", type=int, default=Cut().count, help="most transactions in a block")
     parser.add_argument(

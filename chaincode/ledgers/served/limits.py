@@ -14,7 +14,7 @@ class Limits:
     message_bytes: int = 10 * 2**20  #: of one request, as Fabric's orderer takes (BatchSize.AbsoluteMaxBytes)
     calls: int = 256  #: at once, those that wait included
     waiting: int = 128  #: streams, and calls that wait for a commit, at once
-    waiting_each: int = 32  #: of these, one identity's, or one address's before it says who it is
+    waiting_each: int = 32  #: of these, one identity's; of streams of blocks, one address's
     patience_s: float = 10.0  #: how long an open stream may say nothing at first
 
 
