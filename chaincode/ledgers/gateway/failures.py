@@ -22,8 +22,10 @@ _REFUSED = re.compile(
 )
 _DISAGREE = re.compile(r"ProposalResponsePayloads do not match", re.IGNORECASE)
 _CHAINCODE = re.compile(r"chaincode response \d+")
-_NO_PEERS = re.compile(r"no combination of peers|no (endorsing )?peers", re.IGNORECASE)
-"""While a dead peer is still listed, or before a chaincode is known."""
+_NO_PEERS = re.compile(
+    r"no combination of peers|unavailability of peers|any endorsing peers|no peers available", re.IGNORECASE
+)
+"""While a dead peer is still listed, or before the others have told what they run (registry.go)."""
 
 _UNREADABLE = "Exception deserializing response"
 """grpc's own word, from this side of the wire."""
