@@ -19,7 +19,7 @@ from chaincode.errors import LedgerError
 from chainfaas import dispatch
 from chainfaas.errors import ChainFaaSError, NoProviderReady
 from chainfaas.jobs import lifecycle
-from chainfaas.ledger import account_index
+from chainfaas.ledger import account_index, connection
 from chainfaas.models import Job, Machine, State
 from chainfaas.models.functions import TIMEOUT_S
 from chainfaas.models.states import AT_MACHINE
@@ -57,6 +57,7 @@ class _Round:
 def sweep() -> None:
     """One round over everything that is not settled."""
     connected = _note_connected()
+    _see_envelopes_through(settings.STALE_S)
     for id in _stale():
         _guarded(id, connected)
     _free_old_keys()
@@ -67,6 +68,7 @@ def after_restart() -> None:
     """What the embedded process does first: its broker forgot every message, so all are sent again. A machine
     that had run an attempt sends its result again, or says that it was interrupted."""
     connected = _note_connected()
+    _see_envelopes_through(0.0)
     for job in Job.objects.filter(settled=False).order_by("created_at"):
         if job.state in (State.QUEUED, State.RUNNING):
             _guarded(job.id, connected, _send_again)
@@ -156,6 +158,14 @@ def _free_old_keys() -> None:
     old = timezone.now() - timedelta(seconds=settings.IDEMPOTENCY_S)
     with transaction.atomic():
         Job.objects.filter(idempotency_key__isnull=False, created_at__lt=old).update(idempotency_key=None)
+
+
+def _see_envelopes_through(older_than_s: float) -> None:
+    """First of all: what these transactions did need not be asked for again."""
+    try:
+        connection.take_up_left_over(older_than_s)
+    except ChainFaaSError as error:
+        log.warning("envelopes.wait", why=str(error))
 
 
 def _index_accounts() -> None:

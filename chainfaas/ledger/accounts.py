@@ -11,7 +11,7 @@ from typing import Any
 
 from chaincode.errors import ContractError
 from chainfaas.errors import KeyReused, LedgerAway, NoFunds
-from chainfaas.ledger.connection import evaluate, transact
+from chainfaas.ledger.connection import await_debits, evaluate, transact
 
 MOST_CREDITS = 100
 """Credits folded in one transaction: more reads make it slower than they are worth."""
@@ -33,11 +33,12 @@ class Balance:
 
 @contextmanager
 def debits(names: Sequence[str]) -> Iterator[None]:
-    """The right to debit these accounts: one transaction in flight each. The names must be sorted, so that
-    two batches cannot wait for each other."""
+    """The right to debit these accounts: one transaction in flight each, and none of before whose outcome
+    is not known. The names must be sorted, so that two batches cannot wait for each other."""
     with ExitStack() as stack:
         for name in names:
             stack.enter_context(_locks[name])
+        await_debits(names)
         yield
 
 
@@ -51,7 +52,8 @@ def credits(account: str) -> list[str]:
     """Credits that a debit of this account should fold. Of an account with very many, some are folded here:
     it must not be refused for those that one transaction cannot carry. Within `debits`."""
     while len(found := _record(account)["credits"]) > MOST_CREDITS:
-        transact("monetary", "fold", {"account": account, "credits": found[:MOST_CREDITS]})
+        document = {"account": account, "credits": found[:MOST_CREDITS]}
+        transact("monetary", "fold", document, debited=[account])
     return list(found)
 
 
@@ -65,12 +67,12 @@ def withdraw(account: str, amount: int, op: str) -> None:
     NoFunds."""
     with debits([account]):
         document = {"op": op, "account": account, "amount": amount, "credits": credits(account)}
-        _once("withdraw", document)
+        _once("withdraw", document, debited=[account])
 
 
-def _once(function: str, document: dict[str, Any]) -> None:
+def _once(function: str, document: dict[str, Any], debited: Sequence[str] = ()) -> None:
     try:
-        transact("monetary", function, document)
+        transact("monetary", function, document, debited=debited)
     except ContractError as error:
         if error.code == "INSUFFICIENT_FUNDS":
             raise NoFunds("The account has less than that to spend.") from error

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import random
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 
 from chaincode import client
-from chaincode.client import Commit, Ledger, NetworkConfig
+from chaincode.client import Commit, Envelope, Ledger, NetworkConfig
 from chaincode.errors import Conflict, ContractError, LedgerError
+from chaincode.ledger import LONGEST_PAUSE_S, PAUSE_S, TRIES
 from chainfaas import identity
 from chainfaas.errors import LedgerAway
+from chainfaas.ledger import envelopes
 
 CHANNEL = "chainfaas"
 
@@ -41,17 +46,47 @@ def network() -> NetworkConfig:
     return NetworkConfig(channel=CHANNEL, msps=identity.connect(settings.IDENTITY_URL).roots())
 
 
-def transact(contract: str, function: str, document: dict[str, Any]) -> tuple[Any, Commit]:
+def transact(
+    contract: str,
+    function: str,
+    document: dict[str, Any],
+    *,
+    debited: Sequence[str] = (),
+    tries: int = TRIES,
+) -> tuple[Any, Commit]:
     """Run a contract's function and have it committed. A contract's own error comes as it is; that the
-    ledger is away comes as LedgerAway."""
+    ledger is away comes as LedgerAway, that others were faster so many times as Contended.
+
+    `debited` are the accounts that it takes money from: none of them is debited again before its outcome is
+    known."""
     with _as_ours():
-        return ledger().transact(contract, function, document)
+        opened = ledger()
+        endorse = partial(opened.endorse, contract, function, document)
+        submit = partial(envelopes.submit, opened, debited=debited) if _remote(opened) else opened.submit
+        return _patiently(endorse, submit, tries)
 
 
 def evaluate(contract: str, function: str, document: dict[str, Any]) -> Any:
     """Ask a contract without writing anything."""
     with _as_ours():
         return ledger().evaluate(contract, function, document)
+
+
+def await_debits(accounts: Iterable[str]) -> None:
+    """Have the earlier debits of these accounts resolved. Raises Contended while the outcome of one is not
+    known."""
+    with _as_ours():
+        opened = ledger()
+        if _remote(opened) and (stuck := envelopes.unresolved(opened, accounts)):
+            raise Contended(f"An earlier debit of {', '.join(stuck)} is not decided yet.")
+
+
+def take_up_left_over(older_than_s: float = 0.0) -> None:
+    """See the transactions through that were sent and never heard of again, by this process or a dead one."""
+    with _as_ours():
+        opened = ledger()
+        if _remote(opened):
+            envelopes.take_up(opened, older_than_s)
 
 
 def close() -> None:
@@ -76,6 +111,28 @@ def _open() -> Ledger:
         opened.close()  # else it would stay open behind the next try
         raise
     return opened
+
+
+def _remote(opened: Ledger) -> bool:
+    """Whether it may commit what it was sent and not live to say so."""
+    return bool(getattr(opened, "remote", False))
+
+
+def _patiently(
+    endorse: Callable[[], Envelope], submit: Callable[[Envelope], Commit], tries: int
+) -> tuple[Any, Commit]:
+    """Again after a conflict, as `chaincode.ledger.transact`."""
+    longest = PAUSE_S
+    while True:
+        try:
+            envelope = endorse()
+            return envelope.result, submit(envelope)
+        except Conflict:
+            tries -= 1
+            if tries <= 0:
+                raise
+        time.sleep(random.uniform(0, longest))  # noqa: S311 - spreads the callers, keeps no secret
+        longest = min(LONGEST_PAUSE_S, 2 * longest)
 
 
 @contextmanager

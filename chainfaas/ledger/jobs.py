@@ -9,11 +9,15 @@ from typing import Any
 from django.conf import settings
 
 from chaincode.errors import ContractError
+from chaincode.ledger import TRIES
 from chainfaas.errors import ChainFaaSError, LedgerAway, NoFunds
 from chainfaas.ledger import accounts
 from chainfaas.ledger.batches import Batches
 from chainfaas.ledger.connection import evaluate, transact
 from chainfaas.models import Job, State
+
+BATCH_TRIES = 2
+"""How often a batch is endorsed before it is split. Once more than once: that endorsers disagree passes."""
 
 REPEATED = ("EXISTS", "ALREADY_DONE")
 """The ledger has this from us already: a repeat after a crash, and as good as the first time."""
@@ -211,13 +215,21 @@ def _send_creates(items: list[dict[str, Any]]) -> list[_Answer]:
     developers = sorted({item["developer"] for item in items})
     with accounts.debits(developers):
         credits = {name: accounts.credits(name) for name in developers}
-        result, commit = transact("monitoring", "create", {"items": items, "credits": credits})
+        document = {"items": items, "credits": credits}
+        result, commit = transact(
+            "monitoring", "create", document, debited=developers, tries=_tries(len(items))
+        )
     return _answers(result, commit.tx_id)
 
 
 def _send_finishes(items: list[dict[str, Any]]) -> list[_Answer]:
-    result, commit = transact("monitoring", "finish", {"items": items})
+    result, commit = transact("monitoring", "finish", {"items": items}, tries=_tries(len(items)))
     return _answers(result, commit.tx_id)
+
+
+def _tries(items: int) -> int:
+    """A batch that keeps meeting conflicts is split rather than tried on: one item may be to blame."""
+    return BATCH_TRIES if items > 1 else TRIES
 
 
 def _answers(result: list[dict[str, Any]], tx_id: str) -> list[_Answer]:

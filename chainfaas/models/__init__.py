@@ -1,6 +1,7 @@
 """Data, its constraints, and the table of job states."""
 
 from chainfaas.models.accounts import AccountChange, AccountPart, IndexedHeight
+from chainfaas.models.envelopes import LedgerEnvelope
 from chainfaas.models.functions import Function
 from chainfaas.models.jobs import Job, JobInput, JobOutput, Move
 from chainfaas.models.machines import Machine
@@ -15,6 +16,7 @@ __all__ = [
     "Job",
     "JobInput",
     "JobOutput",
+    "LedgerEnvelope",
     "Machine",
     "Move",
     "State",

@@ -34,6 +34,7 @@ QUEUES = (topology.INTERNAL, topology.CONTROLLER, topology.LEDGER)
 MOMENTS = {
     Job: ("created_at", "moved_at", "started_at", "finished_at", "confirmed_at", "cancel_requested_at"),
     rows.Machine: ("last_seen",),
+    rows.LedgerEnvelope: ("stored_at", "tried_at"),
 }
 """What moves into the past when time passes."""
 
