@@ -41,8 +41,9 @@ class _Call(Generic[Item, Answer]):
 class Batches(Generic[Item, Answer]):
     """`send` makes one transaction of several items and gives each item's answer, in order.
 
-    `key` names what may stand only once in a batch (the job). A batch that is refused whole is split into
-    singles, so that a bad item harms nobody else.
+    `key` names what may stand only once in a batch (the job). A batch that is refused whole, or meets
+    conflicts, is split in halves and these again, down to singles, so that a bad item harms nobody else: one
+    among a hundred costs 14 transactions more, a conflict that has passed costs one.
     """
 
     def __init__(
@@ -99,8 +100,9 @@ class Batches(Generic[Item, Answer]):
             if len(calls) == 1:
                 calls[0].finish(None, error)
             else:
-                for call in calls:
-                    self._run([call])
+                middle = len(calls) // 2
+                self._run(calls[:middle])
+                self._run(calls[middle:])
         except ChainFaaSError as error:  # the ledger is away: no sooner there for one than for all
             for call in calls:
                 call.finish(None, error)
