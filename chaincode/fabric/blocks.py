@@ -86,9 +86,26 @@ def parse(data: bytes) -> Any:
     return block
 
 
+@encoding.reader("a block's data")
 def check_data(block: Any) -> None:
+    """Raises Refused unless these are the envelopes that the header's hash is of, and could be no others.
+
+    The hash is of all of them together, so two could pass as one: where two messages meet there is no seam,
+    and the second's fields win (protoutil, VerifyTransactionsAreWellFormed).
+    """
     if block.header.data_hash != data_hash(block.data.data):
         raise Refused("the block's transactions do not have the hash that it names")
+    for envelope in block.data.data:
+        if channel_header(envelope).type != common.CONFIG:
+            _check_whole(envelope)
+
+
+def _check_whole(envelope: bytes) -> None:
+    found = encoding.message(common.Envelope, envelope)
+    if not found.signature:
+        raise Refused("a transaction has no signature")
+    if encoded(common.Envelope(payload=found.payload, signature=found.signature)) != envelope:
+        raise Refused("a transaction's envelope is not spelled canonically")
 
 
 @encoding.reader("a signed block")

@@ -113,6 +113,18 @@ def test_changed_transaction_is_found_by_the_hash(hands: Hands) -> None:
         blocks.parse(block.SerializeToString())
 
 
+def test_two_transactions_do_not_pass_as_one(hands: Hands) -> None:
+    """The hash of both together is the same, and so is the orderer's signature."""
+    block = cut(hands)
+    first, second = block.data.data
+    del block.data.data[:]
+    block.data.data.append(first + second)
+
+    assert blocks.data_hash([first + second]) == block.header.data_hash
+    with pytest.raises(Refused, match="not spelled canonically"):
+        blocks.parse(block.SerializeToString())
+
+
 @given(data=st.binary(max_size=200))
 def test_whatever_is_sent_is_answered_or_refused(data: bytes) -> None:
     for read in (blocks.parse, blocks.channel_header, genesis.read_envelope):
