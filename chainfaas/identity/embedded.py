@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
-import os
-import tempfile
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,9 +15,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
+from chaincode import certificates
 from chaincode.identity import Identity
 from chainfaas.errors import BadInput
-from chainfaas.identity import PLATFORM, PROVIDERS
+from chainfaas.identity import PLATFORM, PROVIDERS, revocations
+from chainfaas.identity.files import keep
 
 ATTRIBUTES = ObjectIdentifier("1.2.3.4.5.6.7.8.1")
 """Fabric CA's extension: raw JSON `{"attrs": {…}}`, without an ASN.1 wrapper."""
@@ -55,7 +54,7 @@ class EmbeddedAuthority:
         if not self._path(stem, "certificate").exists():
             key = self._key(stem)
             certificate = self._leaf(PLATFORM, key.public_key(), stem, {"chainfaas.role": "controller"})
-            _keep(self._path(stem, "certificate"), _pem(certificate).encode())
+            keep(self._path(stem, "certificate"), _pem(certificate).encode())
         return Identity.load(
             PLATFORM, self._path(stem, "certificate").read_text(), self._path(stem, "key").read_text()
         )
@@ -85,11 +84,10 @@ class EmbeddedAuthority:
 
     def revoke(self, certificate: str) -> None:
         """Take back a certificate (PEM). Raises BadInput if none of our roots issued it."""
-        revoked = x509.load_pem_x509_certificate(certificate.encode())
-        for msp, (root, _) in self._roots.items():
-            if revoked.issuer == root.subject:
-                serials = {entry.serial_number for entry in self._revocations(msp)}
-                self._publish(msp, serials | {revoked.serial_number})
+        for msp, root in self.roots().items():
+            if certificates.issued_by(certificate, root):
+                serial = certificates.load(certificate).serial_number
+                revocations.add(self._path(msp, "revoked"), serial, *self._roots[msp])
                 return
         raise BadInput("the certificate is not of this authority")
 
@@ -98,25 +96,11 @@ class EmbeddedAuthority:
         paths = [self._path(msp, "revoked") for msp in self._roots]
         return [path.read_bytes() for path in paths if path.exists()]
 
-    def _revocations(self, msp: str) -> Iterable[x509.RevokedCertificate]:
-        path = self._path(msp, "revoked")
-        return x509.load_pem_x509_crl(path.read_bytes()) if path.exists() else ()
-
-    def _publish(self, msp: str, serials: Iterable[int]) -> None:
-        root, key = self._roots[msp]
-        now = datetime.now(UTC)
-        builder = x509.CertificateRevocationListBuilder(root.subject, now, now + timedelta(days=ROOT_DAYS))
-        for serial in sorted(serials):
-            entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(now)
-            builder = builder.add_revoked_certificate(entry.build())
-        signed = builder.sign(key, hashes.SHA256())
-        _replace(self._path(msp, "revoked"), signed.public_bytes(serialization.Encoding.PEM))
-
     def _root(self, msp: str) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
         key, path = self._key(msp), self._path(msp, "certificate")
         if not path.exists():
             name = _name(f"{msp} root", msp)
-            _keep(
+            keep(
                 path, _pem(_sign(name, name, key.public_key(), key, days=ROOT_DAYS, authority=True)).encode()
             )
         return x509.load_pem_x509_certificate(path.read_bytes()), key
@@ -132,7 +116,7 @@ class EmbeddedAuthority:
     def _key(self, stem: str) -> ec.EllipticCurvePrivateKey:
         path = self._path(stem, "key")
         if not path.exists():
-            _keep(path, private_pem(ec.generate_private_key(ec.SECP256R1())).encode())
+            keep(path, private_pem(ec.generate_private_key(ec.SECP256R1())).encode())
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
         assert isinstance(key, ec.EllipticCurvePrivateKey)  # noqa: S101 - we wrote it
         return key
@@ -232,26 +216,3 @@ def _host(host: str) -> x509.GeneralName:
 
 def _pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
-
-
-def _keep(path: Path, content: bytes) -> None:
-    """Whole or not at all, readable by us alone. Of several that come at once the first one's is kept."""
-    temporary = _written(path, content)
-    with suppress(FileExistsError):
-        path.hardlink_to(temporary)
-    temporary.unlink()
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """The new content or the old one, readable by us alone."""
-    _written(path, content).replace(path)
-
-
-def _written(path: Path, content: bytes) -> Path:
-    """A temporary neighbour of `path` that has the content, on disk."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    return Path(name)

@@ -51,6 +51,13 @@ def test_up_passes_its_options_on(run: Run, becomes: list[str], tmp_path: Path) 
     assert becomes[3:] == ["--port", "9000", "--data", str(tmp_path), "--providers", "2"]
 
 
+def test_ledger_serve_becomes_the_served_ledger(run: Run, becomes: list[str], tmp_path: Path) -> None:
+    run("ledger", "serve", "--data", str(tmp_path), "--listen", "0.0.0.0:7051", "--name", "a", "--name", "b")
+
+    assert becomes[:4] == ["-P", "-m", "ops.ledger", "--data"]
+    assert becomes[4:] == [str(tmp_path), "--listen", "0.0.0.0:7051", "--name", "a", "--name", "b"]
+
+
 @pytest.mark.parametrize(
     "options", [["--port", "70000"], ["--port", "x"], ["--providers", "-1"], ["--stack"]]
 )

@@ -165,3 +165,42 @@ def test_another_authority_than_the_known_is_refused() -> None:
 
 def certificates_pem(certificate: x509.Certificate) -> str:
     return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def test_a_server_is_certified_for_its_names_alone(authority: EmbeddedAuthority) -> None:
+    server = authority.tls("ledger", ["ledger.example.org", "127.0.0.1"])
+
+    certificate = x509.load_pem_x509_certificate(server.certificate.encode())
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == ["ledger.example.org"]
+    assert [str(address) for address in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.1"]
+    assert server.root == authority.roots()[PLATFORM]
+    assert certificates.issued_by(server.certificate, server.root)
+    assert Caller.of(PLATFORM, server.certificate).role == ""
+    assert authority.tls("ledger", ["localhost"]).key == server.key
+
+
+def test_what_was_revoked_is_published_by_its_root(authority: EmbeddedAuthority, tmp_path: Path) -> None:
+    assert authority.revocation_lists() == []
+    machines = [authority.sign_machine(request(KEY, "m"), machine="m", user="pete") for _ in range(2)]
+
+    for certificate in (*machines, machines[0]):
+        authority.revoke(certificate)
+
+    [pem] = EmbeddedAuthority(tmp_path / "identity").revocation_lists()
+    revoked = x509.load_pem_x509_crl(pem)
+    assert {entry.serial_number for entry in revoked} == {
+        x509.load_pem_x509_certificate(certificate.encode()).serial_number for certificate in machines
+    }
+    assert revoked.is_signature_valid(certificates.public_key(authority.roots()[PROVIDERS]))
+
+
+def test_only_its_own_certificates_are_an_authoritys_to_revoke(
+    authority: EmbeddedAuthority, tmp_path: Path
+) -> None:
+    foreign = EmbeddedAuthority(tmp_path / "other").controller().certificate
+
+    with pytest.raises(BadInput):
+        authority.revoke(foreign)
+    with pytest.raises(BadInput):
+        authority.revoke("no certificate")
