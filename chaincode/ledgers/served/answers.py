@@ -18,6 +18,7 @@ from chaincode.errors import ContractError, LedgerError, Refused, Unavailable
 from chaincode.fabric import responses
 from chaincode.ledgers.membership import AccessDenied
 from chaincode.ledgers.served.limits import TooMany
+from chaincode.stream import ChaincodeFailed
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,10 @@ class Answer:
 
 class Malformed(Refused):
     """The request cannot be read."""
+
+
+class QueryFailed(LedgerError):
+    """A chaincode of the peer's own cannot answer."""
 
 
 @dataclass(frozen=True)
@@ -93,11 +98,15 @@ class Answers:
         if isinstance(error, ContractError):
             refusal = responses.refusal(error)
             return grpc.StatusCode.UNKNOWN, f"chaincode response {refusal.status}, {refusal.message}"
+        if isinstance(error, QueryFailed):
+            return grpc.StatusCode.UNKNOWN, f"chaincode response 500, {error.detail}"
         if isinstance(error, Malformed):
             return grpc.StatusCode.INVALID_ARGUMENT, error.detail
         if isinstance(error, AccessDenied):
             denied = f"access denied: channel [{self.channel}] creator org [{error.msp_id}]"
             return grpc.StatusCode.FAILED_PRECONDITION, f"error validating proposal: {denied}"
+        if isinstance(error, ChaincodeFailed):
+            return grpc.StatusCode.ABORTED, error.detail
         if isinstance(error, Unavailable):
             return grpc.StatusCode.UNAVAILABLE, error.detail
         return grpc.StatusCode.FAILED_PRECONDITION, error.detail

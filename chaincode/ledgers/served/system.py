@@ -9,19 +9,14 @@ from fabric_protos.common import common_pb2 as common
 from fabric_protos.common.ledger_pb2 import BlockchainInfo
 from fabric_protos.peer.transaction_pb2 import ProcessedTransaction
 
-from chaincode.errors import LedgerError
 from chaincode.fabric import blocks, transactions
 from chaincode.fabric.encoding import encoded
 from chaincode.fabric.proposals import Invocation
 from chaincode.ledgers.engine import Engine
+from chaincode.ledgers.served.answers import QueryFailed
 from chaincode.ledgers.store import Place
 
 NAME = "qscc"
-ERROR = 500
-
-
-class QueryFailed(LedgerError):
-    """The chain has no such thing."""
 
 
 class Qscc:
