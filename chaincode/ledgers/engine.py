@@ -25,7 +25,7 @@ from chaincode.fabric.proposals import Invocation
 from chaincode.fabric.transactions import Endorsed
 from chaincode.ledgers import files, membership, simulation, store, verification
 from chaincode.ledgers.commits import Committer, Cut, recall
-from chaincode.ledgers.execution import Executor, InProcess
+from chaincode.ledgers.execution import Executor, InProcess, Signed
 from chaincode.ledgers.simulation import Outcome
 from chaincode.ledgers.store import Place, Store, Stored
 
@@ -132,7 +132,8 @@ class Engine:
         with self._snapshot() as committed:
             if committed.find(invocation.tx_id):
                 raise Refused(f"duplicate transaction found [{invocation.tx_id}]")
-            return invocation, simulation.simulate(invocation, committed, self._executor)
+            signed = Signed(proposal, signature)
+            return invocation, simulation.simulate(invocation, committed, self._executor, signed)
 
     def _admit(self, endorsed: Endorsed) -> None:
         """Its creator's signature, and ours: that the contract wrote this is not for its creator to say."""

@@ -4,19 +4,37 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from dataclasses import dataclass
+from typing import Any, NoReturn, Protocol
 
 from chaincode import canonical, contracts
 from chaincode.errors import Code, ContractError
+from chaincode.stub import Stub
 
-if TYPE_CHECKING:
-    from chaincode.stub import Stub
+
+@dataclass(frozen=True)
+class Signed:
+    """A proposal and its creator's signature, as they came."""
+
+    proposal: bytes = b""
+    signature: bytes = b""
+
+
+class Transaction(Stub, Protocol):
+    """A stub within the ledger: it can hand the call on as it is."""
+
+    @property
+    def signed(self) -> Signed: ...
+
+    def call(self, contract: str, arguments: Sequence[bytes], /) -> bytes:
+        """`invoke`, with the arguments and the answer as they travel."""
+        ...
 
 
 class Executor(Protocol):
     """Runs one call. It reads and writes through the stub and nothing else, and keeps no state of its own."""
 
-    def execute(self, stub: Stub, contract: str, arguments: Sequence[bytes]) -> bytes:
+    def execute(self, stub: Transaction, contract: str, arguments: Sequence[bytes]) -> bytes:
         """The answer of the function that `arguments` begins with.
 
         Raises ContractError where the contract says no, and Unavailable where it cannot be asked.

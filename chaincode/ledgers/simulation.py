@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from chaincode import canonical
 from chaincode.blocks import CONFLICT, PHANTOM, VALID
 from chaincode.identity import Caller
+from chaincode.ledgers.execution import Executor, Signed
 from chaincode.stub import Version, composite_range
 
 if TYPE_CHECKING:
     from chaincode.fabric.proposals import Invocation
-    from chaincode.ledgers.execution import Executor
     from chaincode.ledgers.store import Store
 
 
@@ -35,10 +35,16 @@ class Notes:
 
 
 class Simulation:
-    """A `chaincode.stub.Stub` for one contract within one transaction."""
+    """A `chaincode.ledgers.execution.Transaction` for one contract."""
 
     def __init__(
-        self, invocation: Invocation, contract: str, store: Store, notes: Notes, executor: Executor
+        self,
+        invocation: Invocation,
+        contract: str,
+        store: Store,
+        notes: Notes,
+        executor: Executor,
+        signed: Signed,
     ) -> None:
         self.channel = invocation.channel
         self.tx_id = invocation.tx_id
@@ -47,6 +53,7 @@ class Simulation:
         self.caller = Caller.of(invocation.creator.msp_id, invocation.creator.certificate)
         self._invocation, self._contract, self._executor = invocation, contract, executor
         self._store, self._notes = store, notes
+        self.signed = signed
 
     def get(self, key: str) -> str | None:
         found = self._store.get(self._contract, key)
@@ -71,9 +78,11 @@ class Simulation:
         return self._store.history(self._contract, key)
 
     def invoke(self, contract: str, function: str, document: dict[str, Any]) -> Any:
-        callee = Simulation(self._invocation, contract, self._store, self._notes, self._executor)
-        arguments = [function.encode(), canonical.data(document)]
-        return canonical.parse(self._executor.execute(callee, contract, arguments))
+        return canonical.parse(self.call(contract, [function.encode(), canonical.data(document)]))
+
+    def call(self, contract: str, arguments: Sequence[bytes]) -> bytes:
+        callee = Simulation(self._invocation, contract, self._store, self._notes, self._executor, self.signed)
+        return self._executor.execute(callee, contract, arguments)
 
     def event(self, name: str, payload: dict[str, Any]) -> None:
         self._notes.event = {"name": name, "payload": payload}
@@ -89,10 +98,12 @@ class Outcome:
     answer: bytes
 
 
-def simulate(invocation: Invocation, store: Store, executor: Executor) -> Outcome:
-    """What the call would do to this store. Raises ContractError."""
+def simulate(
+    invocation: Invocation, store: Store, executor: Executor, signed: Signed | None = None
+) -> Outcome:
+    """What the call would do to this store. `signed` is for an executor elsewhere. Raises ContractError."""
     notes = Notes()
-    stub = Simulation(invocation, invocation.contract, store, notes, executor)
+    stub = Simulation(invocation, invocation.contract, store, notes, executor, signed or Signed())
     answer = executor.execute(stub, invocation.contract, invocation.args)
     return Outcome(notes.read_set(), notes.write_set(), notes.event, answer)
 
