@@ -118,7 +118,7 @@ class Engine:
         membership.check_signature(creator, message, signature)
 
     def admit(self, proposal: bytes, signature: bytes) -> Invocation:
-        """The call that a member of the channel asks for now, for the first time."""
+        """The call that a member of the channel asks for, and asks for now."""
         invocation = proposals.parse(proposal)
         if invocation.channel != self.config.channel:
             raise Refused(f"this ledger is the channel {self.config.channel}")
@@ -141,9 +141,7 @@ class Engine:
         if invocation.channel != self.config.channel:
             raise Refused(f"the transaction is not of the channel {self.config.channel}")
         self.check(invocation.creator, endorsed.payload, endorsed.signature)
-        with self._endorsing:
-            known = self._endorsed.pop(_digest(endorsed.payload), True) is None
-        if not known:
+        if not self._remembers(endorsed.payload):
             membership.check_endorsement(endorsed, self.peer.creator)
 
     def _remember(self, payload: bytes) -> None:
@@ -151,6 +149,14 @@ class Engine:
             self._endorsed[_digest(payload)] = None
             if len(self._endorsed) > REMEMBERED:
                 self._endorsed.popitem(last=False)
+
+    def _remembers(self, payload: bytes) -> bool:
+        """The first time; what comes again has its signature checked, if it does not stand on the ledger."""
+        digest = _digest(payload)
+        with self._endorsing:
+            known = digest in self._endorsed
+            self._endorsed.pop(digest, None)
+        return known
 
     def _tell(self, number: int) -> None:
         with self._news:
