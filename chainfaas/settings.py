@@ -63,6 +63,8 @@ PULL_ALLOWANCE_S = env.float("CHAINFAAS_PULL_ALLOWANCE_S", default=120.0)
 """On top of a function's own time limit, before an attempt counts as lost."""
 RECEIPT_WAIT_S = env.float("CHAINFAAS_RECEIPT_WAIT_S", default=600.0)
 """How long a confirmed job without the machine's time keeps its hold."""
+SETTLE_AFTER_S = env.float("CHAINFAAS_SETTLE_AFTER_S", default=60.0)
+"""How long the machines that this process hosts wait for their receipts to be on the ledger."""
 SWEEP_EVERY_S = env.float("CHAINFAAS_SWEEP_EVERY_S", default=2.0)
 STALE_S = env.float("CHAINFAAS_STALE_S", default=5.0)
 """A step that took longer than this is taken up again by the sweeper."""

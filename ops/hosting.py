@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from django.conf import settings
 
 from chainfaas import accounts, machines
 from chainfaas.identity.embedded import private_pem, request
@@ -55,6 +56,8 @@ def enrol(user: User, count: int, slots: int, folder: Path) -> Iterator[Config]:
             certificate=certificate,
             broker_url="memory://",
             channel=CHANNEL,
+            ledger_url=settings.LEDGER_URL,
+            settle_after_s=settings.SETTLE_AFTER_S,
         )
 
 

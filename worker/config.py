@@ -32,6 +32,8 @@ class Config:
     broker_url: str = field(default="memory://", repr=False)  #: holds the machine's password
     channel: str = CHANNEL
     msp: str = PROVIDERS
+    ledger_url: str = ""  #: where it looks whether it was paid; "": it does not
+    settle_after_s: float = 60.0  #: how long its receipt may take to the ledger
 
     def __post_init__(self) -> None:
         if not re.fullmatch(topology.MACHINE_ID, self.machine):
@@ -56,4 +58,6 @@ class Config:
             broker_url=env.str("BROKER_URL"),
             channel=env.str("CHAINFAAS_CHANNEL", default=CHANNEL),
             msp=env.str("CHAINFAAS_MSP", default=PROVIDERS),
+            ledger_url=env.str("LEDGER_URL", default=""),
+            settle_after_s=env.float("CHAINFAAS_SETTLE_AFTER_S", default=60.0),
         )

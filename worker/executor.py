@@ -18,6 +18,7 @@ from worker.config import Config
 from worker.journal import Journal
 from worker.outbox import Outbox
 from worker.runtime import ImageUnavailable, Runtime, RuntimeBroken
+from worker.settle import Settler
 
 log = structlog.get_logger()
 
@@ -29,12 +30,20 @@ class Executor:
     """Runs what one machine is told to run; `accept` is called from as many threads as it has slots."""
 
     def __init__(
-        self, config: Config, *, runtime: Runtime, journal: Journal, outbox: Outbox, identity: Signer
+        self,
+        config: Config,
+        *,
+        runtime: Runtime,
+        journal: Journal,
+        outbox: Outbox,
+        settler: Settler,
+        identity: Signer,
     ) -> None:
         self._config = config
         self._runtime = runtime
         self._journal = journal
         self._outbox = outbox
+        self._settler = settler
         self._identity = identity
         self._here: set[str] = set()
         self._cancelled: dict[str, None] = {}
@@ -53,6 +62,7 @@ class Executor:
         with self._alone(_id(task)) as alone:
             if alone:
                 result = self._remembered(task) or self._kept(self._attempt(task, arrived))
+                self._settler.watch(result)  # first, or one that was sent could be forgotten
                 self._outbox.send(result).result()
             else:
                 log.info("task.duplicate", job=task.job, attempt=task.attempt)

@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from tasks import messages, names
+from worker import files
 
 log = structlog.get_logger()
 
@@ -35,7 +36,7 @@ class Journal:
 
     def start(self, task_id: str) -> None:
         """Note that the attempt starts now: from here on it is never run again."""
-        self._write(self._mark(task_id), "")
+        files.keep(self._mark(task_id), "")
 
     def started(self, task_id: str) -> bool:
         """Whether it started and no result was kept."""
@@ -44,7 +45,7 @@ class Journal:
     def keep(self, result: messages.Result) -> None:
         """Keep a result until it is old."""
         task_id = names.task_id(result.job, result.attempt)
-        self._write(self._result(task_id), result.dump())
+        files.keep(self._result(task_id), result.dump())
         self._mark(task_id).unlink(missing_ok=True)
         self._kept += 1
         if self._kept % PRUNE_EVERY == 0:
@@ -81,17 +82,3 @@ class Journal:
 
     def _result(self, task_id: str) -> Path:
         return self._folder / f"{task_id}.result"
-
-    def _write(self, path: Path, text: str) -> None:
-        """The content reaches the disk before the name does, and the name before we go on."""
-        temporary = path.with_name(f".{path.name}.{threading.get_ident()}")
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
-        folder = os.open(self._folder, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -1,4 +1,4 @@
-"""A provider's machine in operation: its Celery worker, its control listener, its outbox.
+"""A provider's machine in operation: its Celery worker, its control listener, its outbox, its settler.
 
 The embedded process hosts several, one after another started; a provider's own program hosts one.
 """
@@ -26,6 +26,7 @@ from worker.executor import Executor
 from worker.journal import Journal
 from worker.outbox import Outbox
 from worker.runtime import Runtime
+from worker.settle import Settler
 
 log = structlog.get_logger()
 
@@ -69,13 +70,16 @@ class Provider:
         self._config = config
         self._app = app
         self._runtime = runtime or runtimes.connect(config)
+        identity = Identity.load(config.msp, config.certificate.read_text(), config.key.read_text())
         self._outbox = Outbox(app, config.machine)
+        self._settler = Settler(config, identity)
         self._executor = Executor(
             config,
             runtime=self._runtime,
             journal=Journal(config.data / "journal"),
             outbox=self._outbox,
-            identity=Identity.load(config.msp, config.certificate.read_text(), config.key.read_text()),
+            settler=self._settler,
+            identity=identity,
         )
         self._control = Control(app, config.machine, self._executor.cancel)
         self._worker: Worker | None = None
@@ -96,6 +100,7 @@ class Provider:
         try:
             self._runtime.reap()
             self._outbox.start()
+            self._settler.start()
             tasks.host(self._config.machine, self._executor)
             if not (self._control.start(timeout_s) and self._start_worker(timeout_s)):
                 raise NotConnected
@@ -117,6 +122,7 @@ class Provider:
         self._control.stop()
         self._runtime.close()
         self._outbox.stop()
+        self._settler.stop()
         tasks.leave(self._config.machine)
         held, self._held = self._held, None
         if held is not None:

@@ -15,7 +15,7 @@ from worker.runtime.process import ProcessRuntime
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     FileAwareEnv.ENVIRON.files_cache.clear()
-    for name in ("CHAINFAAS_DATA", "RUNTIME_URL", "BROKER_URL", "BROKER_URL_FILE"):
+    for name in ("CHAINFAAS_DATA", "RUNTIME_URL", "BROKER_URL", "BROKER_URL_FILE", "LEDGER_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("CHAINFAAS_MACHINE", "pete0001")
 
@@ -70,3 +70,14 @@ def test_plain_processes_are_for_the_broker_of_this_process_only(tmp_path: Path)
     with pytest.raises(ValueError, match="use docker://") as refusal:
         runtime.connect(remote)
     assert "s3cret" not in str(refusal.value)
+
+
+def test_it_looks_on_the_ledger_only_where_it_is_told_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROKER_URL", "memory://")
+    assert Config.from_environment().ledger_url == ""
+
+    monkeypatch.setenv("LEDGER_URL", "fabric://peer:7051/chainfaas")
+    monkeypatch.setenv("CHAINFAAS_SETTLE_AFTER_S", "5")
+    config = Config.from_environment()
+
+    assert (config.ledger_url, config.settle_after_s) == ("fabric://peer:7051/chainfaas", 5.0)

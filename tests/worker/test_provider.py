@@ -363,3 +363,16 @@ class TestStopping:
 def settle(controller: Controller) -> None:
     """Wait until the machine has read its control queue."""
     time.sleep(0.1)
+
+
+def test_what_it_ran_is_claimed_before_its_result_is_sent(
+    start: StartMachine, controller: Controller, tmp_path: Path
+) -> None:
+    start(ledger_url="embedded:///is/not/there.db", settle_after_s=3600.0)
+    ran, refused = make_run(), make_run(memory_mb=100_000)
+    controller.send(PETE, ran)
+    controller.result(PETE)
+    controller.send(PETE, refused)
+    controller.result(PETE)
+
+    assert [path.name for path in (tmp_path / PETE / "claims").iterdir()] == [f"{ran.job}.1.claim"]
