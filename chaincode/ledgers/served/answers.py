@@ -19,7 +19,6 @@ from chaincode.fabric import responses
 from chaincode.ledgers.membership import AccessDenied
 from chaincode.ledgers.served.limits import TooMany
 from chaincode.stream import ChaincodeFailed
-from chaincode.stream import ChaincodeFailed
 
 log = logging.getLogger(__name__)
 
@@ -106,8 +105,6 @@ class Answers:
         if isinstance(error, AccessDenied):
             denied = f"access denied: channel [{self.channel}] creator org [{error.msp_id}]"
             return grpc.StatusCode.FAILED_PRECONDITION, f"error validating proposal: {denied}"
-        if isinstance(error, ChaincodeFailed):
-            return grpc.StatusCode.ABORTED, error.detail
         if isinstance(error, ChaincodeFailed):
             return grpc.StatusCode.ABORTED, error.detail
         if isinstance(error, Unavailable):
