@@ -23,16 +23,28 @@ data_option = click.option(
 @click.command(
     cls=Command,
     remote=False,
-    examples=("chainfaas demo", "chainfaas demo --json"),
+    examples=("chainfaas demo", "chainfaas demo --json", "chainfaas demo --ledger served"),
 )
 @data_option
+@click.option(
+    "--ledger",
+    type=click.Choice(["embedded", "served"]),
+    default="embedded",
+    show_default=True,
+    help="Served: a process of its own, behind Fabric's wire.",
+)
 @pass_session
-def demo(session: Session, data: str | None) -> None:
+def demo(session: Session, data: str | None, ledger: str) -> None:
     """Show the whole story once: a call, its result, the ledger and the payment.
 
     Everything runs embedded on this computer and ends with the demo.
     """
-    become("ops.demo", *(["--json"] if session.as_json else []), *(["--data", data] if data else []))
+    options = ["--json"] if session.as_json else []
+    if data:
+        options += ["--data", data]
+    if ledger != "embedded":
+        options += ["--ledger", ledger]
+    become("ops.demo", *options)
 
 
 @click.command(

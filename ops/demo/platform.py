@@ -1,8 +1,9 @@
-"""Starts the embedded platform as a process of its own and ends it again."""
+"""Starts the platform, or a ledger for it, as a process of its own and ends it again."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import threading
@@ -18,13 +19,33 @@ class DidNotStart(Exception):
 
 
 @contextlib.contextmanager
-def running(data: Path, *options: str, program: str = "ops.embedded") -> Iterator[str]:
+def running(data: Path, *options: str, program: str = "ops.embedded", **environment: str) -> Iterator[str]:
     """The URL of a platform that runs as long as the context does. Its log is in `data`/log."""
-    data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    log = data / "log"
-    command = [sys.executable, "-P", "-m", program, "--port", "0", "--data", str(data), *options]
+    command = (program, "--port", "0", "--data", str(data), *options)
+    with _process(command, data / "log", environment) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def ledger(data: Path) -> Iterator[str]:
+    """The LEDGER_URL of a ledger served from the same folder. Its log is in `data`/ledger.log."""
+    command = ("ops.ledger", "--data", str(data), "--listen", "127.0.0.1:0")
+    with _process(command, data / "ledger.log", {}) as url:
+        yield url
+
+
+@contextlib.contextmanager
+def _process(command: tuple[str, ...], log: Path, environment: dict[str, str]) -> Iterator[str]:
+    """What the program says that it is ready at."""
+    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with log.open("a") as stderr:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True)
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", *command],
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            env={**os.environ, **environment},
+        )
     try:
         yield _ready(process, log)
     finally:

@@ -10,10 +10,16 @@ from typing import Any
 
 import httpx
 
+from ops.demo import noisy
+
 TEXT = Path(__file__).with_name("genesis.txt")
 """The book of Genesis in the King James version (1611, in the public domain), about 200 kB."""
 
 SETTLE_S = 30
+
+PAYS_BY_RECEIPT = ["create", "finish"]
+PAYS_ITSELF = {"create", "confirm", "set_time", "settle"}
+"""The transactions of a job that was paid by the receipt in its result; and of one that was not."""
 
 
 class WentWrong(Exception):
@@ -30,6 +36,11 @@ class Call:
     job: dict[str, Any]
     ledger_before: dict[str, Any]  #: the record as it stood when the hold was made
     ledger_after: dict[str, Any]
+    transactions: list[dict[str, Any]]  #: {function, by, tx_id, block}; by: whose organisation signed it
+
+    def document(self) -> dict[str, Any]:
+        """What is shown of it beside the first call."""
+        return {"status": self.status, "job": self.job, "transactions": self.transactions}
 
 
 @dataclass(frozen=True)
@@ -37,8 +48,10 @@ class Outcome:
     """Everything that the demo shows."""
 
     url: str
+    ledger: str  #: embedded or served
     bytes_in: int
     call: Call
+    unreceipted: Call  #: its receipt was damaged on its way
     failed: Call
     timed_out: Call
     balances_before: dict[str, int]
@@ -64,16 +77,21 @@ class Outcome:
             "balances_after": self.between,
             "timings": self.call.job["timings"],
             "verified": self.verified,
+            "ledger": self.ledger,
+            "payments": {
+                "by_receipt": self.call.document(),
+                "by_the_providers_own_transactions": self.unreceipted.document(),
+            },
             "failures": {
-                "function_failed": {"status": self.failed.status, "job": self.failed.job},
-                "timed_out": {"status": self.timed_out.status, "job": self.timed_out.job},
+                "function_failed": self.failed.document(),
+                "timed_out": self.timed_out.document(),
             },
             "balances_at_the_end": self.balances_after,
         }
 
 
-def play(url: str, data: Path) -> Outcome:
-    """Register, call three functions, and read the ledger."""
+def play(url: str, data: Path, ledger: str) -> Outcome:
+    """Register, call functions, once on a line that damages the receipt, and read the ledger."""
     text = TEXT.read_bytes()
     dora = Person(url, f"dora-{secrets.token_hex(3)}")
     dora.register(["developer"])
@@ -83,6 +101,8 @@ def play(url: str, data: Path) -> Outcome:
     before = _balances(dora, pete)
     call = dora.call("example", text)
     between = _balances(dora, pete)
+    (data / noisy.ORDER).touch()
+    unreceipted = dora.call("example", text)
     dora.deploy("fails", "chainfaas/fail", timeout_s=30)
     dora.deploy("sleeps", "chainfaas/sleep", timeout_s=1)
     failed = dora.call("fails", b"")
@@ -90,8 +110,10 @@ def play(url: str, data: Path) -> Outcome:
     verified = dora.get("/ledger/verify")
     outcome = Outcome(
         url=url,
+        ledger=ledger,
         bytes_in=len(text),
         call=call,
+        unreceipted=unreceipted,
         failed=failed,
         timed_out=timed_out,
         balances_before=before,
@@ -136,13 +158,15 @@ class Person:
             raise WentWrong(f"the call of {function} was refused: {response.status_code} {response.text}")
         id = response.headers["ChainFaaS-Job-Id"]
         job = self._settled(id)
+        history = self.get(f"/ledger/jobs/{id}/history")["results"]
         return Call(
             function=f"{self.name}/{function}",
             status=response.status_code,
             answer=response.content,
             job=job,
-            ledger_before=self.get(f"/ledger/jobs/{id}/history")["results"][0]["value"],
+            ledger_before=history[0]["value"],
             ledger_after=self.get(f"/ledger/jobs/{id}"),
+            transactions=[self._transaction(change["block"], change["tx_id"]) for change in history],
         )
 
     def money(self) -> int:
@@ -152,6 +176,11 @@ class Person:
 
     def get(self, path: str) -> Any:
         return _answer(self._http.get(path))
+
+    def _transaction(self, block: int, tx_id: str) -> dict[str, Any]:
+        transactions = self.get(f"/ledger/blocks/{block}")["transactions"]
+        found = next(tx for tx in transactions if tx["id"] == tx_id)
+        return {"function": found["function"], "by": found["msp_id"], "tx_id": tx_id, "block": block}
 
     def _post(self, path: str, document: dict[str, Any]) -> Any:
         return _answer(self._http.post(path, json=document))
@@ -187,7 +216,12 @@ def _json(answer: bytes) -> Any:
 def _check(outcome: Outcome) -> None:
     """The demo does not end well unless the money went exactly where it should."""
     developer, provider = outcome.balances_before
-    expected = {"call": (200, "succeeded"), "failed": (502, "failed"), "timed_out": (504, "timed_out")}
+    expected = {
+        "call": (200, "succeeded"),
+        "unreceipted": (200, "succeeded"),
+        "failed": (502, "failed"),
+        "timed_out": (504, "timed_out"),
+    }
     for name, (status, state) in expected.items():
         call: Call = getattr(outcome, name)
         if (call.status, call.job["state"]) != (status, state):
@@ -196,7 +230,18 @@ def _check(outcome: Outcome) -> None:
     moved = {name: outcome.between[name] - outcome.balances_before[name] for name in outcome.between}
     if moved != {developer: -cost, provider: cost} or cost <= 0:
         raise WentWrong(f"the call cost {cost}, and the balances moved by {moved}")
+    _check_payments(outcome)
     if sum(outcome.balances_after.values()) != sum(outcome.balances_before.values()):
         raise WentWrong("the sum of the balances changed")
     if not outcome.verified:
         raise WentWrong("the ledger does not verify")
+
+
+def _check_payments(outcome: Outcome) -> None:
+    """The first was paid by its receipt; the second, whose receipt was damaged, by its machine itself."""
+    by_receipt = [step["function"] for step in outcome.call.transactions]
+    if by_receipt != PAYS_BY_RECEIPT:
+        raise WentWrong(f"the first call was paid by {by_receipt}")
+    signed = {step["function"]: step["by"] for step in outcome.unreceipted.transactions}
+    if set(signed) != PAYS_ITSELF or signed["set_time"] != "ProvidersMSP":
+        raise WentWrong(f"the call whose receipt was damaged was paid by {signed}")

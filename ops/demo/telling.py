@@ -15,6 +15,8 @@ TIMES = {
     "t_bil_ms": "result stored to paid",
 }
 
+SIGNERS = {"PlatformMSP": "the controller", "ProvidersMSP": "the machine"}
+
 
 def tell(outcome: Outcome) -> None:
     """Print it."""
@@ -39,12 +41,16 @@ def tell(outcome: Outcome) -> None:
     for name, money in outcome.balances_before.items():
         after = outcome.between[name]
         print(f"  {name:<12} {money:>12,} -> {after:>12,}   {after - money:+,}")
+    _head("The same call, on a line that damages the receipt on its way")
+    for step in outcome.unreceipted.transactions:
+        print(f"  {step['function']:<10} block {step['block']:>3}, signed by {SIGNERS[step['by']]}")
+    print(f"  paid {outcome.unreceipted.job['cost']}, by the machine's own word and not by its receipt")
     _head("Two calls that do not go well, and are paid for what they ran")
     for call in (outcome.failed, outcome.timed_out):
         _failure(call)
     _head("The ledger")
     verdict = "verified" if outcome.verified else "NOT VERIFIED"
-    print(f"  {outcome.height} blocks replayed from the first: {verdict}")
+    print(f"  {outcome.ledger}; {outcome.height} blocks replayed from the first: {verdict}")
 
 
 def _records(call: Call) -> None:

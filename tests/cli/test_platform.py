@@ -72,6 +72,12 @@ def test_demo_becomes_the_story(run: Run, becomes: list[str]) -> None:
     assert becomes == ["-P", "-m", "ops.demo", "--json", "--data", "here"]
 
 
+def test_demo_on_a_served_ledger(run: Run, becomes: list[str]) -> None:
+    run("demo", "--ledger", "served")
+
+    assert becomes == ["-P", "-m", "ops.demo", "--ledger", "served"]
+
+
 def test_output_ctrl_c_and_exit_code_are_the_platforms_own(tmp_path: Path) -> None:
     (tmp_path / "ops").mkdir()
     (tmp_path / "ops" / "__init__.py").touch()
