@@ -65,9 +65,10 @@ class Stream:
         return len(self._talks)
 
     def send(self, kind: int, payload: bytes = b"", **fields: Any) -> None:
-        if self._outgoing.qsize() > LONGEST_QUEUE:
+        if self._outgoing.qsize() >= LONGEST_QUEUE:
             self.end("the other side does not read")
-        self._outgoing.put(shim.ChaincodeMessage(type=kind, payload=payload, **fields))
+        if self.end_reason is None:
+            self._outgoing.put(shim.ChaincodeMessage(type=kind, payload=payload, **fields))
 
     def outgoing(self) -> Iterator[Any]:
         """What is to be sent, message after message, until the end."""
