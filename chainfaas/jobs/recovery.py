@@ -16,7 +16,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from chaincode.errors import LedgerError
-from chainfaas import dispatch
+from chainfaas import broker, dispatch
 from chainfaas.errors import ChainFaaSError, NoProviderReady
 from chainfaas.jobs import lifecycle
 from chainfaas.ledger import account_index, accounts
@@ -66,8 +66,10 @@ def sweep() -> None:
 
 
 def after_restart() -> None:
-    """What the embedded process does first: its broker forgot every message, so all are sent again. A machine
+    """What a process does first whose broker died with the one before: every message is sent again. A machine
     that had run an attempt sends its result again, or says that it was interrupted."""
+    if broker.connect(settings.BROKER_URL).durable:
+        return
     connected = _note_connected()
     for job in Job.objects.filter(settled=False).order_by("created_at"):
         if job.state in (State.QUEUED, State.RUNNING):

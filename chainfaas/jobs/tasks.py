@@ -18,8 +18,9 @@ from tasks import messages, names
 log = structlog.get_logger()
 
 
-PATIENCE = 20
-"""How often a result looks whether its `started` came, 50 ms apart."""
+QUICK, PATIENCE = 20, 30
+"""How often a result looks whether its `started` came: 50 ms apart at first, then a second. That is longer
+than a `started` needs that met a database which was away for a moment."""
 
 
 @shared_task(name=names.RECORD_RESULT, bind=True, max_retries=None)
@@ -36,9 +37,9 @@ def record_result(self: Task[Any, Any], machine: str, seen_ms: float, text: str)
             return None
         return lifecycle.finished(machine, report, seen, patient=self.request.retries < PATIENCE)
     except lifecycle.ResultBeforeStart as error:
-        raise self.retry(exc=error, countdown=0.05) from error
+        raise self.retry(exc=error, countdown=0.05 if self.request.retries < QUICK else 1) from error
     except (OperationalError, InterfaceError) as error:
-        raise self.retry(exc=error, countdown=5) from error
+        raise self.retry(exc=error, countdown=1) from error
 
 
 @shared_task(name=names.CONFIRM_RECEIVED, throws=(LedgerAway,))
