@@ -1,11 +1,11 @@
 """Celery settings of the controller. A provider has its own, with no right to declare anything (tasks/)."""
 
-import environ
 from kombu import Exchange, Queue
 
 from tasks import names, topology
+from tasks.environment import Environment
 
-env = environ.FileAwareEnv()
+env = Environment()
 
 broker_url = env.str("BROKER_URL", default="memory://")
 # The embedded broker lives in this process: consumers are counted, and woken instead of polling.

@@ -8,5 +8,5 @@ class ChainFaaS(AppConfig):
     label = "chainfaas"
 
     def ready(self) -> None:
-        from chainfaas import celery  # noqa: F401 - makes the Celery app current, so that shared tasks find it
+        from chainfaas import celery, checks  # noqa: F401 - the current Celery app, for shared tasks; checks
         from chainfaas.jobs import signals, tasks  # noqa: F401 - the receivers and task bodies of this process

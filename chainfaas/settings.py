@@ -3,13 +3,16 @@
 Each seam is an URL (docs/adr/0003-a-seam-is-an-url.md). A secret may be given as NAME or as NAME_FILE.
 """
 
-import os
 import secrets
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
-import environ
+from django.core.exceptions import ImproperlyConfigured
 
-env = environ.FileAwareEnv()  # type: ignore[no-untyped-call]
+from tasks.environment import Environment
+
+env = Environment()  # type: ignore[no-untyped-call]
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(env.str("CHAINFAAS_DATA", default=str(ROOT / ".data"))).absolute()
@@ -20,12 +23,15 @@ def _secret_key() -> str:
     """The key that signs sessions: made on first use, then kept."""
     path = DATA / "secret_key"
     DATA.mkdir(parents=True, exist_ok=True, mode=0o700)
-    try:
-        with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:  # noqa: PTH123
+    if not path.exists():
+        with tempfile.NamedTemporaryFile("w", dir=DATA) as file:  # mode 0600
             file.write(secrets.token_urlsafe(50))
-    except FileExistsError:
-        pass
-    return path.read_text()
+            file.flush()
+            with suppress(FileExistsError):
+                path.hardlink_to(file.name)  # whole or not at all; of several processes the first one's
+    if not (key := path.read_text()):
+        raise ImproperlyConfigured(f"{path} is empty: remove it, and a new one is made")
+    return key
 
 
 # --- the seams ---------------------------------------------------------------------------------------------

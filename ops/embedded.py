@@ -14,7 +14,7 @@ import socket
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -32,6 +32,7 @@ DRAIN_S = 5.0
 
 def main() -> int:
     """The process's exit code."""
+    os.umask(0o077)  # what is in the data folder is nobody else's business
     arguments = _arguments()
     logs.configure(arguments.log_level)
     try:
@@ -47,7 +48,23 @@ def main() -> int:
     os.environ["BROKER_URL"] = "memory://"
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chainfaas.settings")
     with lock, listener:
-        return _run(arguments, data, listener)
+        try:
+            return _run(arguments, data, listener)
+        except Exception as error:
+            if not _explains_itself(error):
+                raise
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+
+
+def _explains_itself(error: Exception) -> bool:
+    """Whether its text is all that whoever starts the platform needs: a wrong setting, an option, a name."""
+    from django.core.exceptions import ImproperlyConfigured
+
+    from chaincode.errors import LedgerError
+    from chainfaas.errors import ChainFaaSError
+
+    return isinstance(error, (ImproperlyConfigured, ChainFaaSError, LedgerError))
 
 
 def _run(arguments: argparse.Namespace, data: Path, listener: socket.socket) -> int:
@@ -63,6 +80,7 @@ def _run(arguments: argparse.Namespace, data: Path, listener: socket.socket) -> 
     from chainfaas.ledger import connection
     from ops.celery_threads import Controller
 
+    _check_settings()
     call_command("migrate", verbosity=0)
     connection.ledger()
     accounts.welcome_missed()
@@ -80,6 +98,14 @@ def _run(arguments: argparse.Namespace, data: Path, listener: socket.socket) -> 
         _stop(controller, ingress, ingress_thread, providers)
         connection.close()
     return 0
+
+
+def _check_settings() -> None:
+    from django.core import checks
+    from django.core.exceptions import ImproperlyConfigured
+
+    for found in checks.run_checks(tags=["chainfaas"]):
+        raise ImproperlyConfigured(f"{found.msg} {found.hint or ''}".strip())
 
 
 def _providers(arguments: argparse.Namespace, data: Path, app: Celery) -> list[Provider]:
@@ -179,15 +205,28 @@ def _lock(data: Path) -> IO[str]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m ops.embedded", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8000, help="0: any free one; the `ready` line says which")
-    parser.add_argument("--data", type=Path, default=Path(".data"), help="what must survive a restart")
-    parser.add_argument("--providers", type=int, default=1, help="machines hosted in this process")
-    parser.add_argument("--provider-user", default="host", help="the account that is paid for them")
     parser.add_argument(
-        "--slots", type=int, default=max(2, os.cpu_count() or 1), help="jobs at once a machine"
+        "--port", type=_number(0, 65535), default=8000, help="0: any free one; the `ready` line says which"
+    )
+    parser.add_argument("--data", type=Path, default=Path(".data"), help="what must survive a restart")
+    parser.add_argument(
+        "--providers", type=_number(0, 100), default=1, help="machines hosted in this process"
+    )
+    parser.add_argument("--provider-user", help="the account that is paid for them (default: host)")
+    parser.add_argument(
+        "--slots", type=_number(1, 256), default=max(2, os.cpu_count() or 1), help="jobs at once a machine"
     )
     parser.add_argument("--log-level", default="info")
     return parser.parse_args()
+
+
+def _number(least: int, most: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if not least <= (value := int(text)) <= most:
+            raise argparse.ArgumentTypeError(f"{value} is not between {least} and {most}")
+        return value
+
+    return number
 
 
 if __name__ == "__main__":

@@ -11,23 +11,42 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 
 from chainfaas import accounts, machines
+from chainfaas.errors import Taken
 from chainfaas.identity.embedded import private_pem, request
 from chainfaas.ledger.connection import CHANNEL
 from chainfaas.models import Machine, User
 from worker.config import Config
 
+OWN = "host"
+"""The account that is paid where none is named."""
 
-def owner(username: str, folder: Path) -> User:
-    """The account that is paid. If it is new, its password is made and kept in `folder`/password."""
-    user = User.objects.filter(username=username).first()
-    if user is not None:
-        if not user.has_role("provider"):
-            accounts.change_roles(user, [*user.roles, "provider"])
-        return user
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    password = secrets.token_urlsafe(16)
-    _write(folder / "password", password + "\n")
-    return accounts.register(username, password, roles=["provider"])
+
+def owner(username: str | None, folder: Path) -> User:
+    """The account that is paid. If it is new, its password is made and kept in `folder`/password.
+
+    An account that is there already is paid only if it was named, or if we made it: anybody may have
+    registered under our name. Raises Taken."""
+    user = User.objects.filter(username=username or OWN).first()
+    if user is None:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        password = secrets.token_urlsafe(16)
+        _write(folder / "password", password + "\n")
+        user = accounts.register(username or OWN, password, roles=["provider"])
+        _write(folder / "owner", str(user.id))
+    elif username is None and not _ours(user, folder):
+        raise Taken(f"the account {OWN!r} is somebody else's; name who is to be paid with --provider-user")
+    if not user.has_role("provider"):
+        accounts.change_roles(user, [*user.roles, "provider"])
+    return user
+
+
+def _ours(user: User, folder: Path) -> bool:
+    """Whether we made it: its id is noted, or, after a kill just before that, our password fits."""
+    try:
+        return (folder / "owner").read_text() == str(user.id)
+    except FileNotFoundError:
+        password = folder / "password"
+        return password.exists() and user.check_password(password.read_text().strip())
 
 
 def enrol(user: User, count: int, slots: int, folder: Path) -> Iterator[Config]:

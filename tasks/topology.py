@@ -20,7 +20,6 @@ INTERNAL = "cf.internal"
 """Carries `record_result` only: the ingress may write here, and the ingress reads what providers send."""
 CONTROLLER = "cf.controller"
 LEDGER = "cf.ledger"
-DEAD = "cf.dead"
 
 WAITING_PER_SLOT = 4
 """Jobs that a machine has at once, running and queued, for each of its slots."""
@@ -57,11 +56,6 @@ def sender(exchange: str) -> str | None:
 def hostname(machine: str) -> str:
     """The name of the machine's Celery worker."""
     return f"{machine}@cf"
-
-
-def machine_of(hostname: str) -> str:
-    """The machine of a worker's host name."""
-    return hostname.partition("@")[0]
 
 
 def existing(name: str) -> Queue:

@@ -9,10 +9,9 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import environ
-
 from chaincode.identity import PROVIDERS
 from tasks import topology
+from tasks.environment import Environment
 
 CHANNEL = "chainfaas"
 
@@ -44,7 +43,7 @@ class Config:
     @classmethod
     def from_environment(cls) -> Config:
         """Raises environ's ImproperlyConfigured, naming the variable, or ValueError, saying what is wrong."""
-        env = environ.FileAwareEnv()  # type: ignore[no-untyped-call] # environ has no types
+        env = Environment()  # type: ignore[no-untyped-call] # environ has no types
         data = Path(env.str("CHAINFAAS_DATA", default="~/.chainfaas/provider")).expanduser()
         return cls(
             machine=env.str("CHAINFAAS_MACHINE"),

@@ -23,7 +23,8 @@ LONGEST_NAP_S = 0.25
 
 
 class _Bell:
-    """Rings when something may have become deliverable: a message came, or an acknowledgement made room."""
+    """Wakes one connection's consumers when something may have become deliverable to them: a message came
+    into one of their queues, or an acknowledgement made room."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
@@ -43,26 +44,29 @@ class _Bell:
             self._condition.wait_for(lambda: self._rings != heard, timeout_s)
 
 
-_bell = _Bell()
-_consumers: defaultdict[str, set[tuple[int, str]]] = defaultdict(set)
-"""The channel and tag of each consumer of a queue."""
+_consumers: defaultdict[str, dict[tuple[int, str], _Bell]] = defaultdict(dict)
+"""By queue, the channel and tag of each consumer, and what wakes it."""
 _counting = threading.Lock()
 
 
 class Channel(memory.Channel):
-    """A channel that counts the consumers of each queue and rings the bell."""
+    """A channel that knows the consumers of each queue and wakes them, and only them."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, transport: Transport, **kwargs: Any) -> None:
         self._consuming: dict[str, str] = {}
-        super().__init__(*args, **kwargs)
+        self._bell = transport.bell
+        super().__init__(transport, **kwargs)
 
     def _put(self, queue: str, message: Any, **kwargs: Any) -> None:
         super()._put(queue, message, **kwargs)
-        _bell.ring()
+        with _counting:
+            bells = set(_consumers[queue].values())
+        for bell in bells:
+            bell.ring()
 
     def basic_ack(self, *args: Any, **kwargs: Any) -> None:
         super().basic_ack(*args, **kwargs)
-        _bell.ring()
+        self._bell.ring()
 
     def basic_consume(  # type: ignore[override] # kombu's own returns nothing either
         self, queue: str, no_ack: bool, callback: Any, consumer_tag: str | None, **kwargs: Any
@@ -70,8 +74,8 @@ class Channel(memory.Channel):
         super().basic_consume(queue, no_ack, callback, consumer_tag, **kwargs)
         with _counting:
             self._consuming[str(consumer_tag)] = queue
-            _consumers[queue].add((id(self), str(consumer_tag)))
-        _bell.ring()
+            _consumers[queue][id(self), str(consumer_tag)] = self._bell
+        self._bell.ring()
 
     def basic_cancel(self, consumer_tag: str) -> Any:
         self._uncount(consumer_tag)
@@ -97,7 +101,7 @@ class Channel(memory.Channel):
         with _counting:
             queue = self._consuming.pop(tag, None)
             if queue is not None and queue in _consumers:
-                _consumers[queue].discard((id(self), tag))
+                _consumers[queue].pop((id(self), tag), None)
 
 
 class Transport(memory.Transport):
@@ -106,11 +110,15 @@ class Transport(memory.Transport):
     Channel = Channel
     default_connection_params: dict[str, Any] = {}
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.bell = _Bell()
+        super().__init__(*args, **kwargs)
+
     def drain_events(self, connection: Any, timeout: float | None = None, **_: Any) -> None:
         """Deliver one message, waiting at most `timeout` seconds for it (None: for ever)."""
         end = None if timeout is None else time.monotonic() + timeout
         while True:
-            heard = _bell.rings
+            heard = self.bell.rings
             try:
                 self.cycle.get(self._deliver, timeout=timeout)  # type: ignore[union-attr] # set by __init__
                 return
@@ -118,7 +126,7 @@ class Transport(memory.Transport):
                 left = LONGEST_NAP_S if end is None else min(LONGEST_NAP_S, end - time.monotonic())
                 if left <= 0:
                     raise TimeoutError from None
-                _bell.wait(heard, left)
+                self.bell.wait(heard, left)
 
 
 class MemoryBroker:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import datetime
-from functools import partial
+from typing import TypeVar
 
 import structlog
 from django.conf import settings
@@ -27,6 +27,8 @@ from chainfaas.scheduler import candidates
 from tasks import messages
 
 log = structlog.get_logger()
+
+T = TypeVar("T")
 
 ON_ITS_WAY = (State.SUBMITTED, State.ASSIGNED, State.RECORDED)
 BY_ITS_OWNER = {"problem": "job-cancelled", "detail": "Cancelled by its owner."}
@@ -183,7 +185,7 @@ def cancel(job: Job) -> None:
     job.refresh_from_db()
     ended = _stop_on_its_way(job)
     if job.machine_id is not None and (ended or job.state in AT_MACHINE):
-        _soon(partial(dispatch.cancel, job))
+        _soon(dispatch.cancel, job)
     if ended:
         _after_end(job)
 
@@ -200,7 +202,7 @@ def give_up(job: Job, problem: str, detail: str) -> None:
         again = {"machine_id": None, "started_at": None, "prepared_ms": None}
         ended = False
         if move(job, AT_MACHINE, State.SUBMITTED, **again):
-            _soon(partial(dispatch.place, job.key))
+            _soon(dispatch.place, job.key)
     if ended:
         _after_end(job)
 
@@ -257,7 +259,7 @@ def _after_end(job: Job) -> None:
     _ring(job)
     _use_free_place(job)
     if job.attempt:
-        _soon(partial(dispatch.confirm_received, job.key))
+        _soon(dispatch.confirm_received, job.key)
     else:
         settle(job)
 
@@ -267,7 +269,7 @@ def _use_free_place(job: Job) -> None:
     if job.machine is not None:
         waiting_longest = placing.fitting(job.machine).order_by("id").first()
         if waiting_longest is not None:
-            _soon(partial(dispatch.place, waiting_longest.key))
+            _soon(dispatch.place, waiting_longest.key)
 
 
 def _close(job: Job, settlement: ledger.Settlement) -> None:
@@ -289,9 +291,13 @@ def _close(job: Job, settlement: ledger.Settlement) -> None:
 
 
 def _ring(job: Job) -> None:
-    _soon(partial(waiting.connect(settings.WAKE_URL).ring, job.key))
+    _soon(waiting.connect(settings.WAKE_URL).ring, job.key)
 
 
-def _soon(send: Callable[[], None]) -> None:
+def _soon(send: Callable[[T], None], what: T) -> None:
     """After the commit, for speed: where it fails, the sweeper does what it would have brought about."""
-    transaction.on_commit(send, robust=True)
+
+    def hurry() -> None:
+        send(what)
+
+    transaction.on_commit(hurry, robust=True)

@@ -16,10 +16,10 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from chaincode.errors import LedgerError
-from chainfaas import dispatch
+from chainfaas import broker, dispatch
 from chainfaas.errors import ChainFaaSError, NoProviderReady
 from chainfaas.jobs import lifecycle
-from chainfaas.ledger import account_index, connection
+from chainfaas.ledger import account_index, accounts, connection
 from chainfaas.models import Job, Machine, State
 from chainfaas.models.functions import TIMEOUT_S
 from chainfaas.models.states import AT_MACHINE
@@ -36,6 +36,7 @@ RESULT_GRACE_S = 30
 """After a function's time limit, for its result to arrive."""
 LONGEST_QUEUE_S = TIMEOUT_S[1] * topology.WAITING_PER_SLOT
 """A full queue of the longest functions."""
+PAID_LATELY = timedelta(minutes=1)
 CANCEL_GRACE_S = 10
 """For a machine to answer that it stopped a job."""
 
@@ -62,13 +63,16 @@ def sweep() -> None:
         _guarded(id, connected)
     _free_old_keys()
     _index_accounts()
+    _fold_credits()
 
 
 def after_restart() -> None:
-    """What the embedded process does first: its broker forgot every message, so all are sent again. A machine
+    """What a process does first whose broker died with the one before: every message is sent again. A machine
     that had run an attempt sends its result again, or says that it was interrupted."""
-    connected = _note_connected()
     _see_envelopes_through(0.0)
+    if broker.connect(settings.BROKER_URL).durable:
+        return
+    connected = _note_connected()
     for job in Job.objects.filter(settled=False).order_by("created_at"):
         if job.state in (State.QUEUED, State.RUNNING):
             _guarded(job.id, connected, _send_again)
@@ -192,3 +196,13 @@ def _guarded(id: UUID, connected: set[str] | None, step: Step = _take_up) -> Non
         log.warning("job.stuck", job=job.key, state=job.state, why=str(error))
     except Exception:
         log.exception("job.broken", job=job.key, state=job.state)
+
+
+def _fold_credits() -> None:
+    """Each batch of payments leaves one credit at a provider's account, which nobody debits."""
+    lately = Machine.objects.filter(jobs__paid_at__gte=timezone.now() - PAID_LATELY)
+    for owner in lately.values_list("owner", flat=True).distinct():
+        try:
+            accounts.fold(str(owner))
+        except (ChainFaaSError, LedgerError) as error:
+            log.warning("credits.not_folded", account=str(owner), why=str(error))

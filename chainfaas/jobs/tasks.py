@@ -7,6 +7,7 @@ from typing import Any
 
 import structlog
 from celery import Task, shared_task
+from django.db import InterfaceError, OperationalError
 
 from chainfaas import accounts
 from chainfaas.errors import LedgerAway, NoFunds, NoProviderReady
@@ -17,19 +18,28 @@ from tasks import messages, names
 log = structlog.get_logger()
 
 
-@shared_task(name=names.RECORD_RESULT, bind=True, max_retries=20)
+QUICK, PATIENCE = 20, 30
+"""How often a result looks whether its `started` came: 50 ms apart at first, then a second. That is longer
+than a `started` needs that met a database which was away for a moment."""
+
+
+@shared_task(name=names.RECORD_RESULT, bind=True, max_retries=None)
 def record_result(self: Task[Any, Any], machine: str, seen_ms: float, text: str) -> str | None:
     """The job that this report ended, or None: it started, or the report is a repeat, stale or another's.
-    `seen_ms` is when the ingress had it, in milliseconds since 1970."""
+    `seen_ms` is when the ingress had it, in milliseconds since 1970.
+
+    The machine was told that its report arrived, so it waits here while the database is away."""
     report = messages.load_report(text)
     seen = datetime.fromtimestamp(seen_ms / 1000, UTC)
-    if isinstance(report, messages.Started):
-        lifecycle.started(machine, report, seen)
-        return None
     try:
-        return lifecycle.finished(machine, report, seen, patient=self.request.retries < 20)
+        if isinstance(report, messages.Started):
+            lifecycle.started(machine, report, seen)
+            return None
+        return lifecycle.finished(machine, report, seen, patient=self.request.retries < PATIENCE)
     except lifecycle.ResultBeforeStart as error:
-        raise self.retry(exc=error, countdown=0.05) from error
+        raise self.retry(exc=error, countdown=0.05 if self.request.retries < QUICK else 1) from error
+    except (OperationalError, InterfaceError) as error:
+        raise self.retry(exc=error, countdown=1) from error
 
 
 @shared_task(name=names.CONFIRM_RECEIVED, throws=(LedgerAway,))

@@ -57,6 +57,12 @@ def credits(account: str) -> list[str]:
     return list(found)
 
 
+def fold(account: str) -> None:
+    """Sum the credits of an account that is paid often and seldom pays, once they are many."""
+    with debits([account]):
+        credits(account)
+
+
 def deposit(account: str, amount: int, op: str) -> None:
     """Put money into an account. The same `op` again changes nothing; with another amount it is KeyReused."""
     _once("deposit", {"op": op, "account": account, "amount": amount})

@@ -75,13 +75,14 @@ def create(job: Job) -> str:
 
 
 def reassign(job: Job) -> str:
-    """Give the job's next attempt to its new machine; the transaction's id."""
+    """Give the job's next attempt to its new machine; the transaction's id. May be repeated. Raises
+    Tombstone where the ledger has closed the job."""
     document = {"job": job.key, "attempt": job.attempt, "machine": job.machine_id, "rate": job.rate}
     try:
         return transact("monitoring", "reassign", document)[1].tx_id
     except ContractError as error:
-        if error.code in REPEATED:
-            return ""
+        if error.code == "ALREADY_DONE":
+            raise Tombstone from error
         raise LedgerAway(f"The ledger did not reassign the job: {error}") from error
 
 

@@ -78,6 +78,12 @@ class Job(Terms):
                 name="job_unsettled",
                 condition=models.Q(settled=False),
             ),
+            models.Index(
+                fields=["created_at"],
+                name="job_with_key",
+                condition=models.Q(idempotency_key__isnull=False),
+            ),
+            models.Index(fields=["paid_at"], name="job_paid"),
             models.Index(fields=["machine", "state"], name="job_of_machine"),
             models.Index(fields=["developer", "-id"], name="job_of_developer"),
             models.Index(fields=["caller", "-id"], name="job_of_caller"),

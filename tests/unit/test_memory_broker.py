@@ -61,6 +61,20 @@ def test_who_waits_is_woken_at_once(link: Connection, queue: str) -> None:
         assert got[-1] - sent[-1] < 0.2, "a nap is 0.25 s"
 
 
+def test_who_waits_for_another_queue_sleeps_on(link: Connection, queue: str) -> None:
+    consume(link, queue, print)
+    other = f"{queue}.other"
+    link.default_channel.queue_declare(other)
+    heard = link.transport.bell.rings
+
+    send(other)
+    assert link.transport.bell.rings == heard
+    send(queue)
+    assert link.transport.bell.rings > heard
+
+    link.default_channel.queue_delete(other)
+
+
 def test_a_wait_ends_when_it_should(link: Connection, queue: str) -> None:
     consume(link, queue, print)
     begun = time.monotonic()
