@@ -141,7 +141,9 @@ def credentials(key: bytes, certificate: bytes, clients: bytes | None) -> grpc.S
     return grpc.ssl_server_credentials([(key, certificate)], clients, require_client_auth=clients is not None)
 
 
-def serve(chaincode: Chaincode, listen: str, tls: grpc.ServerCredentials | None) -> tuple[grpc.Server, str]:
+def serve(
+    chaincode: Chaincode, listen: str, tls: grpc.ServerCredentials | None = None
+) -> tuple[grpc.Server, str]:
     """The server, started, and its address. Port 0 is any free one. Raises RuntimeError for one in use."""
     server = grpc.server(
         ThreadPoolExecutor(MOST_PEERS, "peer"),
