@@ -27,6 +27,9 @@ class ServedLedger:
         self._end(signal.SIGINT)
 
     def start(self) -> Self:
+        """Nothing, if it runs."""
+        if self._process is not None:
+            return self
         self.data.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "ops.ledger", "--data", str(self.data)]
         listen = ["--listen", f"127.0.0.1:{self._port}", "--log-level", "warning"]

@@ -6,10 +6,12 @@ repeats it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
 import secrets
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -23,6 +25,7 @@ from typing import Any
 
 import pytest
 
+from tests.flow import test_crashes as crashes
 from tests.flow.served import ServedLedger
 from tests.platform import ROOT, Person, Platform, host
 
@@ -155,6 +158,41 @@ def _check(jobs: list[dict[str, Any]], answered: set[str], developers: list[Pers
     assert pete.account() == {"free": WELCOME + earned, "held": 0}
     verified = pete.get("/ledger/verify")
     assert verified["verified"] is True, verified
+
+
+@pytest.mark.timeout(60 + 20 * crashes.ROUNDS)
+def test_controller_and_ledger_killed_at_random_moments(tmp_path: Path) -> None:
+    """`CRASH_ROUNDS=100` for the long form; `CRASH_SEED` repeats a seed that was printed."""
+    seed = int(os.environ.get("CRASH_SEED", random.SystemRandom().randrange(2**32)))
+    print(f"CRASH_SEED={seed} CRASH_ROUNDS={crashes.ROUNDS}")
+    dice = random.Random(seed)
+    data = tmp_path / "data"
+    with ServedLedger(data) as ledger, platform(data, ledger, "--slots", "4") as running:
+        dora, pete = Person(running, "dora", "developer"), host(running)
+        dora.deploy("echo", "chainfaas/echo")
+        dora.deploy("naps", "chainfaas/sleep")
+        dora.deploy("fails", "chainfaas/fail")
+        with crashes.Load(dora, dice) as load:
+            for _ in range(crashes.ROUNDS):
+                time.sleep(dice.uniform(0.05, 1.5))
+                victims = dice.choice([(running,), (ledger,), (running, ledger), (ledger, running)])
+                for victim in victims:
+                    victim.kill()
+                    time.sleep(dice.uniform(0, 0.3))
+                ledger.start()
+                if running in victims:
+                    running.start()
+        jobs = crashes._all_settled(dora)
+
+        print(Counter(job["state"] for job in jobs), f"{len(load.accepted)} accepted")
+        crashes._check(jobs, load.accepted, dora, pete)
+        assert _envelopes(data) == 0
+
+
+def _envelopes(data: Path) -> int:
+    """Those whose outcome the controller does not know yet."""
+    with contextlib.closing(sqlite3.connect(data / "chainfaas.db")) as database:
+        return int(database.execute("SELECT count(*) FROM ledger_envelope").fetchone()[0])
 
 
 @pytest.mark.timeout(180)

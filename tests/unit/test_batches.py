@@ -126,6 +126,28 @@ def test_a_batch_that_is_refused_whole_is_split_and_only_the_bad_one_suffers(ref
     assert answers == [100, 110, 120, refusal, 140, 150]
 
 
+def test_one_bad_item_among_many_costs_few_transactions() -> None:
+    def refuse(items: list[Item]) -> None:
+        if any(number == 13 for _, number in items):
+            raise Contended
+
+    send, answers = behind_a_slow_one([(f"job-{n}", n) for n in range(32)], refuse)
+
+    assert [type(answer) for answer in answers].count(Contended) == 1
+    assert len(send.batches) <= 1 + 1 + 2 * 5
+
+
+def test_a_conflict_that_has_passed_costs_one_more() -> None:
+    def refuse_once(items: list[Item]) -> None:
+        if len(items) == 32:
+            raise Contended
+
+    send, answers = behind_a_slow_one([(f"job-{n}", n) for n in range(32)], refuse_once)
+
+    assert answers == [n * 10 for n in range(32)]
+    assert [len(batch) for batch in send.batches] == [1, 32, 16, 16]
+
+
 def test_while_the_ledger_is_away_it_is_asked_once_for_all() -> None:
     def away(items: list[Item]) -> None:
         raise LedgerAway
