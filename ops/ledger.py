@@ -20,10 +20,11 @@ from urllib.parse import urlencode
 from chaincode.blocks import NetworkConfig
 from chaincode.errors import LedgerError
 from chaincode.ledgers.commits import Cut
+from chaincode.ledgers.execution import Executor
 from chaincode.ledgers.served.server import TLS, Server, serve
 from chainfaas.identity import PLATFORM
 from chainfaas.identity.embedded import EmbeddedAuthority
-from ops import logs
+from ops import chaincodes, logs
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 ANY = ("0.0.0.0", "[::]", "")  # noqa: S104 - to tell them from addresses that a client can use
@@ -43,7 +44,10 @@ def main() -> int:
     try:
         data = arguments.data.expanduser().absolute()
         authority = EmbeddedAuthority(data / "identity")
-        with _serve(arguments, data, authority) as server:
+        with (
+            chaincodes.executor(arguments) as executor,
+            _serve(arguments, data, authority, executor) as server,
+        ):
             print(f"ready {_tell(arguments, data, authority, server)}", flush=True)
             _watch(server, authority, stopped)
     except (LedgerError, OSError) as error:
@@ -52,13 +56,16 @@ def main() -> int:
     return 0
 
 
-def _serve(arguments: argparse.Namespace, data: Path, authority: EmbeddedAuthority) -> Server:
+def _serve(
+    arguments: argparse.Namespace, data: Path, authority: EmbeddedAuthority, executor: Executor | None
+) -> Server:
     certificate = authority.tls("ledger", _names(arguments))
     return serve(
         data / "ledger.db",
         NetworkConfig(arguments.channel, authority.roots()),
         tls=TLS(certificate.certificate, certificate.key),
         listen=arguments.listen,
+        executor=executor,
         cut=Cut(count=arguments.block_count, wait_s=arguments.block_wait_ms / 1000),
     )
 
@@ -111,6 +118,7 @@ def _arguments() -> argparse.Namespace:
         "--block-wait-ms", type=int, default=0, help="how long a block waits for more transactions"
     )
     parser.add_argument("--log-level", default="info")
+    chaincodes.add_options(parser)
     return parser.parse_args()
 
 

@@ -138,14 +138,26 @@ def withdraw(session: Session, amount: int) -> None:
     "--listen", metavar="HOST:PORT", default="127.0.0.1:7051", show_default=True, help="Port 0: any free one."
 )
 @click.option("--name", multiple=True, help="How clients elsewhere call this host; may be repeated.")
-def serve(data: str | None, listen: str, name: tuple[str, ...]) -> None:
+@click.option(
+    "--chaincode",
+    multiple=True,
+    metavar="CONTRACT=HOST:PORT",
+    help="Where a contract's chaincode server is: for each of the contracts, or for none.",
+)
+@click.option("--chaincode-root", metavar="PEM", help="The root of the chaincode servers' TLS.")
+@click.option("--chaincode-certificate", metavar="PEM", help="What this ledger shows to them.")
+@click.option("--chaincode-key", metavar="PEM", help="Of that certificate.")
+def serve(data: str | None, listen: str, **options: str | tuple[str, ...] | None) -> None:
     """Serve a ledger to controllers and machines elsewhere, as a Fabric peer does, until Ctrl-C.
 
     Prints `ready URL`, which is their LEDGER_URL; connection.json in the folder says what they need.
     """
     folder = ["--data", data] if data else []
-    names = [argument for known in name for argument in ("--name", known)]
-    become("ops.ledger", *folder, "--listen", listen, *names)
+    passed: list[str] = []
+    for option, values in options.items():
+        for value in [values] if isinstance(values, str) else values or ():
+            passed += [f"--{option.replace('_', '-')}", value]
+    become("ops.ledger", *folder, "--listen", listen, *passed)
 
 
 def _move(session: Session, path: str, done: str, amount: int) -> None:

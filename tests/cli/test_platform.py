@@ -58,6 +58,13 @@ def test_ledger_serve_becomes_the_served_ledger(run: Run, becomes: list[str], tm
     assert becomes[4:] == [str(tmp_path), "--listen", "0.0.0.0:7051", "--name", "a", "--name", "b"]
 
 
+def test_ledger_serve_passes_chaincode_servers_on(run: Run, becomes: list[str]) -> None:
+    named = ["--chaincode", "monitoring=h:1", "--chaincode", "monetary=h:2", "--chaincode-root", "ca.pem"]
+    run("ledger", "serve", *named)
+
+    assert becomes[3:] == ["--listen", "127.0.0.1:7051", *named]
+
+
 @pytest.mark.parametrize(
     "options", [["--port", "70000"], ["--port", "x"], ["--providers", "-1"], ["--stack"]]
 )

@@ -150,14 +150,17 @@ class Link:
                 ready.set()
                 for message in messages:
                     _hear(stream, message)
-                stream.end("chaincode stream terminated")
-            except (Violation, StopIteration) as error:
-                stream.end(str(error) or "chaincode stream terminated")
+            except Violation as violation:
+                stream.end(str(violation))
+            except StopIteration:
+                pass
             except grpc.RpcError as error:
                 stream.end(_words(error))
             finally:
+                stream.end("chaincode stream terminated")
+                if ready.is_set() and stream.end_reason:
+                    log.warning("chaincode %s: %s", self._contract, stream.end_reason)
                 ready.set()
-        log.info("chaincode %s: %s", self._contract, stream.end_reason)
 
     def _register(self, stream: Stream, messages: Iterator[Any]) -> None:
         first = next(messages)
