@@ -66,6 +66,16 @@ def provision(machine: Machine) -> Credentials:
     return broker.connect(settings.BROKER_URL).enrol(machine.id)
 
 
+def renew(machine: Machine, csr: str) -> Machine:
+    """A new certificate for a machine whose own ends soon; the ledger takes receipts of the new one's key."""
+    authority = identity.connect(settings.IDENTITY_URL)
+    machine.certificate = authority.sign_machine(csr, machine=machine.id, user=str(machine.owner_id))
+    ledger.enrol(machine)
+    _note(machine, certificate=machine.certificate)
+    log.info("machine.renewed", machine=machine.id)
+    return machine
+
+
 def change(machine: Machine, **fields: Any) -> Machine:
     """Change what the machine offers, or pause it: a paused machine finishes what it has and gets no more."""
     for name, value in fields.items():

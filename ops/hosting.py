@@ -7,12 +7,13 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 
 from chainfaas import accounts, machines
 from chainfaas.errors import Taken
-from chainfaas.identity.embedded import private_pem, request
+from chainfaas.identity.embedded import ends_soon, private_pem, request
 from chainfaas.ledger.connection import CHANNEL
 from chainfaas.models import Machine, User
 from worker.config import Config
@@ -62,6 +63,8 @@ def enrol(user: User, count: int, slots: int, folder: Path) -> Iterator[Config]:
         else:
             machines.change(machine, slots=slots)
             machines.provision(machine)
+            if ends_soon(machine.certificate):
+                machines.renew(machine, request(_key(home), name))
         certificate = home / "certificate.pem"
         _write(certificate, machine.certificate)
         yield Config(
@@ -93,6 +96,12 @@ def _new(user: User, name: str, slots: int, home: Path) -> Machine:
         containers=False,
     )
     return enrolment.machine
+
+
+def _key(home: Path) -> ec.EllipticCurvePrivateKey:
+    key = serialization.load_pem_private_key((home / "key.pem").read_bytes(), password=None)
+    assert isinstance(key, ec.EllipticCurvePrivateKey)  # noqa: S101 - we wrote it
+    return key
 
 
 def _memory_mb() -> int:

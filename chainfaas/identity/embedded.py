@@ -19,13 +19,14 @@ from chaincode import certificates
 from chaincode.identity import Identity
 from chainfaas.errors import BadInput
 from chainfaas.identity import PLATFORM, PROVIDERS, revocations
-from chainfaas.identity.files import keep
+from chainfaas.identity.files import keep, replace
 
 ATTRIBUTES = ObjectIdentifier("1.2.3.4.5.6.7.8.1")
 """Fabric CA's extension: raw JSON `{"attrs": {…}}`, without an ASN.1 wrapper."""
 
 ROOT_DAYS = 3650
 LEAF_DAYS = 825
+RENEWAL_DAYS = 30
 LARGEST_CSR = 8192  # characters
 
 
@@ -50,14 +51,13 @@ class EmbeddedAuthority:
         return {msp: _pem(certificate) for msp, (certificate, _) in self._roots.items()}
 
     def controller(self) -> Identity:
+        """With a certificate that is good for a while: one that ends soon is renewed, for the same key."""
         stem = "controller"
-        if not self._path(stem, "certificate").exists():
-            key = self._key(stem)
-            certificate = self._leaf(PLATFORM, key.public_key(), stem, {"chainfaas.role": "controller"})
-            keep(self._path(stem, "certificate"), _pem(certificate).encode())
-        return Identity.load(
-            PLATFORM, self._path(stem, "certificate").read_text(), self._path(stem, "key").read_text()
-        )
+        key, path = self._key(stem), self._path(stem, "certificate")
+        if not path.exists() or ends_soon(path.read_text()):
+            leaf = self._leaf(PLATFORM, key.public_key(), stem, {"chainfaas.role": "controller"})
+            (replace if path.exists() else keep)(path, _pem(leaf).encode())
+        return Identity.load(PLATFORM, path.read_text(), private_pem(key))
 
     def sign_machine(self, csr: str, *, machine: str, user: str) -> str:
         attributes = {"chainfaas.role": "machine", "chainfaas.user": user}
@@ -123,6 +123,12 @@ class EmbeddedAuthority:
 
     def _path(self, stem: str, what: str) -> Path:
         return self._folder / f"{stem}.{what}.pem"
+
+
+def ends_soon(certificate: str) -> bool:
+    """Whether a certificate (PEM) should be renewed: it ends within the month, or has ended."""
+    end = x509.load_pem_x509_certificate(certificate.encode()).not_valid_after_utc
+    return end - datetime.now(UTC) < timedelta(days=RENEWAL_DAYS)
 
 
 def private_pem(key: ec.EllipticCurvePrivateKey) -> str:

@@ -18,7 +18,7 @@ from chaincode import certificates
 from chaincode.identity import Caller, Identity
 from chainfaas import identity
 from chainfaas.errors import BadInput, ChainFaaSError
-from chainfaas.identity import PLATFORM, PROVIDERS
+from chainfaas.identity import PLATFORM, PROVIDERS, embedded
 from chainfaas.identity.embedded import ATTRIBUTES, EmbeddedAuthority, private_pem, request
 
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -204,3 +204,18 @@ def test_only_its_own_certificates_are_an_authoritys_to_revoke(
         authority.revoke(foreign)
     with pytest.raises(BadInput):
         authority.revoke("no certificate")
+
+
+def test_the_controller_renews_its_certificate_before_it_ends(
+    authority: EmbeddedAuthority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "LEAF_DAYS", 29)
+    old = authority.controller()
+    monkeypatch.undo()
+
+    new = authority.controller()
+
+    assert embedded.ends_soon(old.certificate)
+    assert not embedded.ends_soon(new.certificate)
+    assert certificates.load(new.certificate).public_key() == certificates.load(old.certificate).public_key()
+    assert authority.controller().certificate == new.certificate
