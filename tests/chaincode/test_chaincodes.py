@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from fabric_protos.peer.chaincode_shim_pb2_grpc import ChaincodeServicer, add_Ch
 
 from chaincode import server
 from chaincode.client import Ledger, NetworkConfig
-from chaincode.errors import Code, ContractError, LedgerError
+from chaincode.errors import Code, ContractError, LedgerError, Unavailable
 from chaincode.fabric import responses
 from chaincode.fabric.encoding import encoded
 from chaincode.ledgers.embedded import EmbeddedLedger
@@ -256,6 +257,39 @@ def test_request_that_cannot_be_answered_is_answered_by_an_error(
     assert scripted(script).evaluate("monitoring", "any", {}) == str(KIND.ERROR)
 
 
+def test_ledger_that_cannot_read_tells_both_sides(
+    monkeypatch: pytest.MonkeyPatch, scripted: Callable[..., Ledger]
+) -> None:
+    told: list[Any] = []
+
+    def fail(*_: object) -> None:
+        raise sqlite3.OperationalError("the disk is gone")
+
+    def script(transaction: Any, answers: Iterator[Any]) -> Iterator[Any]:
+        yield message(KIND.GET_STATE, encoded(shim.GetState(key="k")), transaction)
+        told.append(next(answers))
+        yield message(KIND.ERROR, b"gave up", transaction)
+
+    monkeypatch.setattr("chaincode.ledgers.store.Store.get", fail)
+    with pytest.raises(Unavailable, match="the disk is gone"):
+        scripted(script).evaluate("monitoring", "any", {})
+
+    _await(lambda: bool(told))
+    assert told[0].type == KIND.ERROR
+
+
+def test_other_channel_is_not_here(scripted: Callable[..., Ledger]) -> None:
+    def script(transaction: Any, answers: Iterator[Any]) -> Iterator[Any]:
+        name = chaincodes.ChaincodeID(name="monetary/elsewhere")
+        yield message(
+            KIND.INVOKE_CHAINCODE, encoded(chaincodes.ChaincodeSpec(chaincode_id=name)), transaction
+        )
+        answer = next(answers)
+        yield done(transaction, b'"%d"' % answer.type)
+
+    assert scripted(script).evaluate("monitoring", "any", {}) == str(KIND.ERROR)
+
+
 def test_transaction_that_took_too_long_has_no_context_any_more(
     monkeypatch: pytest.MonkeyPatch, scripted: Callable[..., Ledger]
 ) -> None:
@@ -275,9 +309,7 @@ def test_transaction_that_took_too_long_has_no_context_any_more(
         ledger.endorse("monitoring", "any", {})
     over.set()
 
-    deadline = time.monotonic() + 5
-    while over.is_set() and time.monotonic() < deadline:
-        time.sleep(0.01)
+    _await(lambda: not over.is_set())
     assert told[0].type == KIND.ERROR
     assert b"no ledger context" in told[0].payload
 
@@ -359,6 +391,12 @@ def test_both_ends_show_certificates(platform: Authority, providers: Authority, 
     with Chaincodes({"monitoring": good}) as trusted:
         assert trusted._links["monitoring"]._launch().end_reason is None
     assert my_key not in repr(good)
+
+
+def _await(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 class _Silent(ChaincodeServicer):  # type: ignore[misc]

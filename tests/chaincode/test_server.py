@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from fabric_protos.peer.chaincode_pb2 import ChaincodeID
 
 import chaincode
+from chaincode import server
 from chaincode.identity import Identity
 from chaincode.stream import KIND
 from tests.chaincode.peer import Peer
@@ -37,6 +41,25 @@ def test_it_says_when_it_is_ready_and_ends_clean(dora: Identity) -> None:
 
         assert code == 0
         assert "Traceback" not in logged
+
+
+def test_signal_ends_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same within this process."""
+    handlers: dict[int, Callable[..., None]] = {}
+    codes: list[int] = []
+    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
+    options = ["--contract", "monitoring", "--listen", "127.0.0.1:0"]
+    program = threading.Thread(target=lambda: codes.append(server.main(options)))
+    program.start()
+
+    deadline = time.monotonic() + 10
+    while not (said := capsys.readouterr().out) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    handlers[signal.SIGTERM]()
+    program.join(10)
+
+    assert said.startswith("ready 127.0.0.1:")
+    assert codes == [0]
 
 
 def test_it_is_called_as_fabric_calls_it(dora: Identity) -> None:
