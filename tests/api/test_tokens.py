@@ -10,8 +10,9 @@ import pytest
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from chainfaas.api import throttles
 from chainfaas.models import Token
-from tests.cast import PASSWORD, Machine, Person, call
+from tests.cast import PASSWORD, Machine, Person, call, invoke
 
 
 def test_a_token_is_shown_once_and_works(dora: Person) -> None:
@@ -48,6 +49,20 @@ def test_guessing_is_slowed_down_and_signing_in_is_not(dora: Person, settings: S
     assert before == [201] * 6
     assert guesses == [401, 401, 401, 429, 429]
     assert call("POST", "/tokens", right).status_code == 429
+
+
+def test_nobody_can_have_the_guesses_forgotten(dora: Person, settings: Settings) -> None:
+    settings.FAILED_SIGN_INS_PER_MINUTE = 1
+    settings.ALL_PUBLIC_CALLS_PER_MINUTE = 10_000
+    wrong = {"username": "dora", "password": "a guess"}
+    statuses = [call("POST", "/tokens", wrong).status_code for _ in range(2)]
+
+    for n in range(400):
+        assert invoke(f"nobody/f{n}").status_code == 404
+    for n in range(20_000):  # as from as many addresses
+        throttles.take(f"call:{n}", 60)
+
+    assert [*statuses, call("POST", "/tokens", wrong).status_code] == [401, 429, 429]
 
 
 @pytest.mark.parametrize(
