@@ -89,6 +89,10 @@ OPEN_READS_PER_MINUTE = env.int("CHAINFAAS_OPEN_READS_PER_MINUTE", default=300)
 """Reads of the ledger's blocks without a token, per address."""
 FAILED_SIGN_INS_PER_MINUTE = env.int("CHAINFAAS_FAILED_SIGN_INS_PER_MINUTE", default=10)
 """Wrong passwords for one name from one address, before it has to wait."""
+PASSWORDS_PER_MINUTE = env.int("CHAINFAAS_PASSWORDS_PER_MINUTE", default=30)
+"""Passwords from one address, right or wrong: each costs half a second of a processor."""
+REGISTRATIONS_PER_HOUR = env.int("CHAINFAAS_REGISTRATIONS_PER_HOUR", default=60)
+"""New accounts from one address."""
 TRUSTED_PROXIES = env.int("CHAINFAAS_TRUSTED_PROXIES", default=0)
 """How many proxies of ours stand before us: so many entries of X-Forwarded-For are believed."""
 METRICS_FROM = env.list("CHAINFAAS_METRICS_FROM", default=["127.0.0.0/8", "::1/128"])
