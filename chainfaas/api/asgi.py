@@ -21,6 +21,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 PROGRAMS = problems.OURS
 """Addresses that are no pages."""
 
+PAGE = 2 * limits.BODY
+"""The largest form of a page: an input of 1 MiB, and what goes with it."""
 DRAINED = 16 * limits.BODY
 """How much of a body that is too large is read and dropped, so that its sender gets to see the answer."""
 
@@ -42,19 +44,22 @@ class Handler(ASGIHandler):
 
 
 class LimitedBody:
-    """Hands on requests with a body of at most 1 MiB, whatever their Content-Length says. Django by itself
-    would write a body of any size to disk before a view could refuse it."""
+    """Hands on requests with a body of at most this size, whatever their Content-Length says. Django by
+    itself would write a body of any size to disk before a view could refuse it."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, limit: int = limits.BODY) -> None:
         self._app = app
+        self._limit = limit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            body = None if _declared(scope) > DRAINED else await _read(receive)
+            body = None if _declared(scope) > DRAINED else await _read(receive, self._limit)
         except _HungUp:
             return
         if body is None:
-            await _respond(problems.answer(TooLarge()), send)
+            await _respond(
+                problems.answer(TooLarge(f"The body is larger than {self._limit >> 20} MiB.")), send
+            )
             return
         handed_on = False
 
@@ -72,7 +77,7 @@ class _HungUp(Exception):
     """Half a body is none."""
 
 
-async def _read(receive: Receive) -> bytes | None:
+async def _read(receive: Receive, limit: int) -> bytes | None:
     """All of the body, or None if it is too large."""
     body, size = bytearray(), 0
     while True:
@@ -81,10 +86,10 @@ async def _read(receive: Receive) -> bytes | None:
             raise _HungUp
         part = message.get("body", b"")
         size += len(part)
-        if size <= limits.BODY:
+        if size <= limit:
             body += part
         if size > DRAINED or not message.get("more_body", False):
-            return bytes(body) if size <= limits.BODY else None
+            return bytes(body) if size <= limit else None
 
 
 def _declared(scope: Scope) -> int:

@@ -59,6 +59,20 @@ async def test_a_body_that_says_it_is_huge_is_not_even_read() -> None:
     assert (await call.receive_output())["status"] == 413
 
 
+@pytest.mark.parametrize("path", ["/signin", "/register", "/", "/nothing"])
+async def test_a_page_takes_no_body_of_any_size_either(path: str) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(33):
+            yield b"x" * 65_536
+
+    async with server() as client:
+        answer = await client.post(path, content=pieces())
+
+    assert answer.status_code == 413
+    assert answer.json()["detail"] == "The body is larger than 2 MiB."
+    assert (await communicator(("content-length", str(10**10)), path=path).receive_output())["status"] == 413
+
+
 async def test_half_a_body_is_no_call(dora: Person) -> None:
     call = communicator(("authorization", f"Bearer {dora.token}"))
     await call.send_input({"type": "http.request", "body": b"half", "more_body": True})
@@ -103,11 +117,13 @@ async def test_a_hundred_waiting_calls_have_no_threads(dora: Person, machine: Ma
     assert {(await call).content for call in [first, *calls]} == {b"done"}
 
 
-def communicator(*headers: tuple[str, str]) -> ApplicationCommunicator:
+def communicator(
+    *headers: tuple[str, str], path: str = "/api/v1/functions/dora/example/invoke"
+) -> ApplicationCommunicator:
     scope = {
         "type": "http",
         "method": "POST",
-        "path": "/api/v1/functions/dora/example/invoke",
+        "path": path,
         "query_string": b"",
         "headers": [(name.encode(), value.encode()) for name, value in headers],
         "http_version": "1.1",
