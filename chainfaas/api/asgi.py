@@ -54,7 +54,7 @@ class Handler(ASGIHandler):
 class LimitedBody:
     """Hands on requests with a body of at most this size, whatever their Content-Length says. Django by
     itself would write a body of any size to disk before a view could refuse it. A body comes within a
-    minute, and all that are on their way have some room together: half a one costs its sender nothing."""
+    minute, and all that are on their way have some room together: half a body costs its sender nothing."""
 
     def __init__(self, app: App, limit: int = limits.BODY) -> None:
         self._app = app
