@@ -7,6 +7,7 @@ ChainFaaSError
 ├── Forbidden                403  caller
 ├── NotFound                 404  caller
 ├── WrongMethod              405  caller
+├── RequestTimeout           408  caller
 ├── Taken                    409  caller
 │   ├── FunctionStopped
 │   ├── HostedHere
@@ -25,7 +26,8 @@ ChainFaaSError
 │   └── NoRuntime
 ├── LedgerAway               503  platform
 ├── BrokerAway               503  platform
-└── DatabaseAway             503  platform
+├── DatabaseAway             503  platform
+└── Busy                     503  platform
 
 `type` in a problem document is `/problems/<slug>`; docs/problems.md lists every slug.
 """
@@ -90,6 +92,12 @@ class WrongMethod(ChainFaaSError):
     """This address does not take that method; the header `Allow` names those that it takes."""
 
     status, slug, title, fault = 405, "wrong-method", "Method not allowed", "caller"
+
+
+class RequestTimeout(ChainFaaSError):
+    """The request's body did not come to its end within a minute."""
+
+    status, slug, title, fault = 408, "request-timeout", "Request timed out", "caller"
 
 
 class Taken(ChainFaaSError):
@@ -213,3 +221,10 @@ class DatabaseAway(ChainFaaSError):
 
     status, slug, title = 503, "database-away", "Database away"
     retry_after_s = 2
+
+
+class Busy(ChainFaaSError):
+    """Too many large requests are on their way at this moment. Nothing was billed; call again in a moment."""
+
+    status, slug, title = 503, "busy", "Busy"
+    retry_after_s = 5

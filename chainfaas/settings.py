@@ -85,10 +85,16 @@ POLICY = env.str("CHAINFAAS_POLICY", default="random")
 """Which machine gets a job: random, least_loaded or cheapest."""
 PUBLIC_CALLS_PER_MINUTE = env.int("CHAINFAAS_PUBLIC_CALLS_PER_MINUTE", default=60)
 """Calls without a token, per address and function."""
+ALL_PUBLIC_CALLS_PER_MINUTE = env.int("CHAINFAAS_ALL_PUBLIC_CALLS_PER_MINUTE", default=300)
+"""Calls without a token, per address."""
 OPEN_READS_PER_MINUTE = env.int("CHAINFAAS_OPEN_READS_PER_MINUTE", default=300)
 """Reads of the ledger's blocks without a token, per address."""
 FAILED_SIGN_INS_PER_MINUTE = env.int("CHAINFAAS_FAILED_SIGN_INS_PER_MINUTE", default=10)
 """Wrong passwords for one name from one address, before it has to wait."""
+PASSWORDS_PER_MINUTE = env.int("CHAINFAAS_PASSWORDS_PER_MINUTE", default=30)
+"""Passwords from one address, right or wrong: each costs half a second of a processor."""
+REGISTRATIONS_PER_HOUR = env.int("CHAINFAAS_REGISTRATIONS_PER_HOUR", default=60)
+"""New accounts from one address."""
 TRUSTED_PROXIES = env.int("CHAINFAAS_TRUSTED_PROXIES", default=0)
 """How many proxies of ours stand before us: so many entries of X-Forwarded-For are believed."""
 METRICS_FROM = env.list("CHAINFAAS_METRICS_FROM", default=["127.0.0.0/8", "::1/128"])
@@ -168,8 +174,9 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env.bool("CHAINFAAS_HTTPS", default=False)
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-# Rate limits only; the stack puts Redis here, so that all web processes share them.
-CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://")}
+# Rate limits only; the stack puts Redis here, so that all web processes share them. A full cache forgets, and
+# with it how often somebody called: it has room for more counters than anybody can make within two minutes.
+CACHES = {"default": env.cache_url("CACHE_URL", default="locmemcache://?max_entries=100000")}
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["chainfaas.api.authentication.TokenAuthentication"],

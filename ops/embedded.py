@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 DRAIN_S = 5.0
 """How long jobs under way may go on after Ctrl-C."""
 
+CONNECTIONS = 1000
+"""At once; who comes then is answered 503. Each may hold the beginning of a request."""
+
 
 def main() -> int:
     """The process's exit code."""
@@ -143,6 +146,7 @@ def _serve(arguments: argparse.Namespace, listener: socket.socket) -> None:
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=2,
+        limit_concurrency=CONNECTIONS,
         server_header=False,
         proxy_headers=False,  # else anybody on this machine could call under another address
     )

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
+QUICK = {"CHAINFAAS_SWEEP_EVERY_S": "1", "CHAINFAAS_PASSWORDS_PER_MINUTE": "1000"}
 
 
 class Platform:
@@ -43,7 +44,7 @@ class Platform:
     def start(self) -> Platform:
         self.data.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "ops.embedded", "--port", str(self._port), "--data", str(self.data)]
-        environment = {**os.environ, "CHAINFAAS_SWEEP_EVERY_S": "1", **self._environment}
+        environment = {**os.environ, **QUICK, **self._environment}
         with (self.data / "log").open("a") as log:
             self._process = subprocess.Popen(
                 [*command, *self._options],

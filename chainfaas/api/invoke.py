@@ -23,7 +23,8 @@ from rest_framework.response import Response
 
 from chaincode import pricing
 from chainfaas import accounts, dispatch, errors, waiting
-from chainfaas.api import metrics, outcomes, preferences, problems, threads
+from chainfaas.api import metrics, outcomes, preferences, problems, threads, throttles
+from chainfaas.api.addresses import neighbourhood
 from chainfaas.api.authentication import caller
 from chainfaas.api.jobs import ENDS, HEADERS, OUTPUT, JobShape, shown
 from chainfaas.api.permissions import Need
@@ -127,6 +128,8 @@ def _submitted(request: Request, owner: str, name: str, wish: Preference) -> Cal
     """The call's job, new or known by its key."""
     who = caller(request)
     function = selectors.function(who, owner, name, to_call=True)
+    if who is None:
+        throttles.take(f"call:{neighbourhood(request)}:{function.id}", settings.PUBLIC_CALLS_PER_MINUTE)
     result_key = "" if who is not None else secrets.token_urlsafe(32)
     job, new = lifecycle.submit(
         function,

@@ -10,10 +10,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from chainfaas import accounts
-from chainfaas.api import strict
+from chainfaas.api import strict, threads
 from chainfaas.api.permissions import OPEN
 from chainfaas.api.schema import describe
 from chainfaas.api.strict import Input, Text
+from chainfaas.api.throttles import Registrations
 from chainfaas.api.views import View
 from chainfaas.errors import Taken
 from chainfaas.models.users import NAME, ROLES
@@ -40,9 +41,14 @@ class UserShape(serializers.Serializer[Any]):
 
 class Register(View):
     needs = {"POST": OPEN}
+    throttle_classes = [Registrations]
 
     @describe("register", {201: UserShape}, Taken, request=Registration, open=True)
-    def post(self, request: Request) -> Response:
+    async def post(self, request: Request) -> Response:
         """Make an account. It starts with a welcome deposit; a developer also finds `example`."""
-        user = accounts.register(**strict.body(request, Registration))
-        return Response(UserShape(user).data, status=201)
+        return await threads.passwords.run(_registered, request)
+
+
+def _registered(request: Request) -> Response:
+    user = accounts.register(**strict.body(request, Registration))
+    return Response(UserShape(user).data, status=201)

@@ -29,6 +29,8 @@ ALWAYS: tuple[Kind, ...] = (
     errors.LedgerAway,
 )
 """Every call may be answered so."""
+WITH_BODY: tuple[Kind, ...] = (errors.RequestTimeout, errors.TooLarge, errors.Busy)
+"""Every call that has a body."""
 
 
 Problem = inline_serializer(
@@ -69,7 +71,7 @@ def describe(
 ) -> Callable[[F], F]:
     """What a handler takes and answers. `open`: without a token, too."""
     told: defaultdict[int, list[Kind]] = defaultdict(list)
-    for kind in dict.fromkeys((*problems, *ALWAYS)):
+    for kind in dict.fromkeys((*problems, *ALWAYS, *(WITH_BODY if request is not None else ()))):
         told[kind.status].append(kind)
     responses = dict(answers)
     for status, kinds in sorted(told.items()):

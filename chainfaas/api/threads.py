@@ -1,4 +1,5 @@
-"""The threads that do the API's blocking steps: database, ledger, password hashes.
+"""The threads that do the API's blocking steps: database, ledger. Passwords have two of their own, since a
+hash takes half a second of a processor, and whoever sends many must not keep the other calls waiting.
 
 They are few, live long and keep their database connections. A call that waits for its job has none of them.
 """
@@ -7,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -16,12 +18,44 @@ import structlog
 from django.conf import settings
 from django.db import close_old_connections
 
+from chainfaas.errors import TooManyRequests
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
 log = structlog.get_logger()
 
 _pool = ThreadPoolExecutor(settings.API_THREADS, thread_name_prefix="api")
+
+
+class Line:
+    """Few threads, with a line of steps before them that has an end: who comes then is told to come again."""
+
+    def __init__(self, threads: int, places: int, name: str) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._places = threading.BoundedSemaphore(threads + places)
+
+    async def run(self, step: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Wait for the step. Raises TooManyRequests where the line is full."""
+        return await asyncio.wrap_future(self._begin(partial(step, *args, **kwargs)))
+
+    def wait(self, step: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """The same in a thread that may block."""
+        return self._begin(partial(step, *args, **kwargs)).result()
+
+    def _begin(self, step: Callable[[], R]) -> Future[R]:
+        if not self._places.acquire(blocking=False):
+            raise TooManyRequests("Many people sign in at this moment; try again soon.", retry_after_s=5)
+        try:
+            work = self._pool.submit(contextvars.copy_context().run, _connected, step)
+        except RuntimeError:
+            self._places.release()
+            raise
+        work.add_done_callback(lambda _: self._places.release())
+        return work
+
+
+passwords = Line(threads=2, places=16, name="password")
 
 
 async def run(step: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:

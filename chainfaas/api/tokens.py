@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib.auth import authenticate
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from chainfaas.api import pages, strict, throttles
-from chainfaas.api.addresses import neighbourhood
+from chainfaas.api import pages, strict, threads, throttles
 from chainfaas.api.authentication import token, user
 from chainfaas.api.pages import PageQuery
 from chainfaas.api.permissions import OPEN, READ, Need
 from chainfaas.api.schema import describe
 from chainfaas.api.strict import Input, Text
+from chainfaas.api.throttles import Passwords
 from chainfaas.api.views import View
 from chainfaas.errors import Forbidden, NotFound, NotSignedIn
 from chainfaas.models import Token, User
@@ -52,14 +50,12 @@ class NewTokenShape(TokenShape):
 
 class Tokens(View):
     needs = {"POST": OPEN, "GET": READ}
+    throttle_classes = [Passwords]
 
     @describe("createToken", {201: NewTokenShape}, request=TokenWish, open=True)
-    def post(self, request: Request) -> Response:
+    async def post(self, request: Request) -> Response:
         """Make a token with name and password."""
-        wish = strict.body(request, TokenWish)
-        owner = _signed_in(request, wish["username"], wish["password"])
-        made, text = Token.issue(owner, wish["name"], sorted(set(wish["scopes"])))
-        return Response({**TokenShape(made).data, "token": text}, status=201)
+        return await threads.passwords.run(_issued, request)
 
     @describe("listTokens", {200: pages.documented(TokenShape)}, parameters=[PageQuery])
     def get(self, request: Request) -> Response:
@@ -82,12 +78,12 @@ class OneToken(View):
         return Response(status=204)
 
 
-def _signed_in(request: Request, username: str, password: str) -> User:
-    """The user with this password. Guessing is slowed down for this name and address."""
-    who = hashlib.sha256(f"{neighbourhood(request)} {username}".encode()).hexdigest()
-    throttles.check(f"sign-in:{who}", settings.FAILED_SIGN_INS_PER_MINUTE)
-    found = authenticate(request, username=username, password=password)
-    if not isinstance(found, User):
-        throttles.take(f"sign-in:{who}", settings.FAILED_SIGN_INS_PER_MINUTE)
+def _issued(request: Request) -> Response:
+    wish = strict.body(request, TokenWish)
+    was_right = throttles.take_guess(request, wish["username"])
+    owner = authenticate(request, username=wish["username"], password=wish["password"])
+    if not isinstance(owner, User):
         raise NotSignedIn("Name or password is wrong.")
-    return found
+    was_right()
+    made, text = Token.issue(owner, wish["name"], sorted(set(wish["scopes"])))
+    return Response({**TokenShape(made).data, "token": text}, status=201)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
+from typing import ClassVar
 
 from chaincode.blocks import Block, Verification
+from chaincode.client import Ledger
 from chaincode.errors import ContractError, LedgerError
 from chainfaas.errors import LedgerAway, NotFound, TooManyRequests
 from chainfaas.ledger.connection import ledger
-
-PATIENCE_S = 20.0
-"""How long one waits for another's verification to end."""
 
 _verifying = threading.Lock()
 
@@ -53,33 +53,43 @@ def of_transaction(tx_id: str) -> int:
 
 
 def verify() -> Verification:
-    """Replay the whole chain, one replay at a time. Its verdict is kept for as long as it took, so that the
-    replays of many askers cost at most half of a processor; not longer, since a chain can be changed
-    without growing."""
-    if not _verifying.acquire(timeout=PATIENCE_S):
+    """Replay the whole chain, or tell of the last replay, at the height that the chain had then, for as long
+    as it took: so the replays of many askers cost at most half of a processor. Not longer, since a chain can
+    be changed without growing. One replay at a time: whoever asks meanwhile is told to come again, and holds
+    no thread. Raises TooManyRequests, LedgerAway."""
+    asked = ledger()
+    if (known := _Verdict.recent(asked)) is not None:
+        return known
+    if not _verifying.acquire(blocking=False):
         raise TooManyRequests("The chain is being verified; ask again in a moment.", retry_after_s=5)
     try:
-        return _Verdict.recent() or _Verdict.fresh()
+        return _Verdict.recent(asked) or _Verdict.fresh(asked)
+    except LedgerError as error:
+        raise LedgerAway from error
     finally:
         _verifying.release()
 
 
+@dataclass(frozen=True)
 class _Verdict:
-    """The last replay's, and how long it counts."""
+    """What a replay found, and until when it counts."""
 
-    last: Verification | None = None
-    counts_until = 0.0
+    last: ClassVar[_Verdict | None] = None
+
+    ledger: Ledger
+    found: Verification
+    counts_until: float
 
     @classmethod
-    def recent(cls) -> Verification | None:
+    def recent(cls, asked: Ledger) -> Verification | None:
         known = cls.last
-        if known is None or time.monotonic() > cls.counts_until or known.height != height():
+        if known is None or known.ledger is not asked or time.monotonic() > known.counts_until:
             return None
-        return known
+        return known.found
 
     @classmethod
-    def fresh(cls) -> Verification:
+    def fresh(cls, asked: Ledger) -> Verification:
         began = time.monotonic()
-        cls.last = ledger().verify()
-        cls.counts_until = 2 * time.monotonic() - began
-        return cls.last
+        found = asked.verify()
+        cls.last = cls(asked, found, counts_until=2 * time.monotonic() - began)
+        return found

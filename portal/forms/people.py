@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-from contextlib import suppress
 from typing import Any
 
 from django import forms
-from django.conf import settings
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 
 from chainfaas.api import throttles
-from chainfaas.api.addresses import neighbourhood
 from chainfaas.errors import TooManyRequests
 from chainfaas.models import User
 from chainfaas.models.users import NAME, SCOPES
@@ -101,17 +97,13 @@ class SignInForm(Look, AuthenticationForm):
     def clean(self) -> dict[str, Any]:
         """Guessing is slowed down for this name and address, together with that at the API."""
         assert self.request is not None  # noqa: S101 - the view gives it
-        who = f"{neighbourhood(self.request)} {self.cleaned_data.get('username', '')}"
-        name = f"sign-in:{hashlib.sha256(who.encode()).hexdigest()}"
         try:
-            throttles.check(name, settings.FAILED_SIGN_INS_PER_MINUTE)
-            return super().clean()
+            was_right = throttles.take_guess(self.request, self.cleaned_data.get("username", ""))
         except TooManyRequests as error:
             raise ValidationError("Too many wrong passwords. Wait a minute, then try again.") from error
-        except ValidationError:
-            with suppress(TooManyRequests):
-                throttles.take(name, settings.FAILED_SIGN_INS_PER_MINUTE)
-            raise
+        cleaned = super().clean()
+        was_right()
+        return cleaned
 
 
 class PasswordForm(Look, PasswordChangeForm):

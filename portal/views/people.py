@@ -11,9 +11,11 @@ from django.contrib.auth import views as auth
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
+from django.utils.decorators import method_decorator
 from django.views.decorators.debug import sensitive_post_parameters
 
 from chainfaas import accounts
+from chainfaas.api import threads, throttles
 from chainfaas.errors import BadInput, LedgerAway, Taken
 from portal.errors import Visit, members, page
 from portal.forms import PasswordForm, RegisterForm, RolesForm, SignInForm, sent
@@ -27,8 +29,10 @@ def register(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect("portal:home")
     form = RegisterForm(sent(request), initial={"roles": ["developer"]})
-    if form.is_valid() and _registered(request, form):
-        return redirect("portal:home")
+    if form.is_valid():
+        throttles.take_registration(request)
+        if threads.passwords.wait(_registered, request, form):
+            return redirect("portal:home")
     return render(request, "portal/people/register.html", {"form": form})
 
 
@@ -53,7 +57,17 @@ def _registered(request: HttpRequest, form: RegisterForm) -> bool:
     return True
 
 
-class SignIn(auth.LoginView):
+class InLine:
+    """A form with a password: so many from one address, and few at once, together with those at the API."""
+
+    @method_decorator(page)  # type: ignore[arg-type] # the stubs want a base class of what a page answers
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        throttles.take_password(request)
+        answered: HttpResponse = threads.passwords.wait(super().post, request, *args, **kwargs)  # type: ignore[misc]
+        return answered
+
+
+class SignIn(InLine, auth.LoginView):
     template_name = "portal/people/signin.html"
     authentication_form = SignInForm
     redirect_authenticated_user = True
@@ -70,7 +84,7 @@ def account(request: Visit) -> HttpResponse:
     return render(request, "portal/people/account.html", {"form": form})
 
 
-class Password(auth.PasswordChangeView):
+class Password(InLine, auth.PasswordChangeView):
     template_name = "portal/people/password.html"
     form_class = PasswordForm
     success_url = reverse_lazy("portal:account")

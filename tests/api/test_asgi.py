@@ -11,7 +11,7 @@ import pytest
 from asgiref.testing import ApplicationCommunicator
 from pytest_django.fixtures import Settings
 
-from chainfaas.api import threads
+from chainfaas.api import asgi, threads
 from chainfaas.asgi import application
 from chainfaas.models import Job, State
 from tasks import limits, messages
@@ -59,6 +59,55 @@ async def test_a_body_that_says_it_is_huge_is_not_even_read() -> None:
     assert (await call.receive_output())["status"] == 413
 
 
+@pytest.mark.parametrize("path", ["/signin", "/register", "/", "/nothing"])
+async def test_a_page_takes_no_body_of_any_size_either(path: str) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(33):
+            yield b"x" * 65_536
+
+    async with server() as client:
+        answer = await client.post(path, content=pieces())
+
+    assert answer.status_code == 413
+    assert answer.json()["detail"] == "The body is larger than 2 MiB."
+    assert (await communicator(("content-length", str(10**10)), path=path).receive_output())["status"] == 413
+
+
+async def test_a_body_that_does_not_come_to_its_end_is_a_408(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asgi, "SENDING_S", 0.2)
+    call = communicator()
+    for _ in range(3):  # what comes late does not make it longer
+        await call.send_input({"type": "http.request", "body": b"half", "more_body": True})
+
+    began = await call.receive_output(2)
+
+    assert began["status"] == 408
+    assert (b"connection", b"close") in began["headers"]
+    assert b"/problems/request-timeout" in (await call.receive_output())["body"]
+
+
+async def test_half_sent_bodies_have_some_room_together_and_small_ones_do_without(
+    dora: Person, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asgi, "ROOM", 3 * 65_536)
+    large = b"x" * 4 * 65_536
+    waiting = communicator()
+    await waiting.send_input({"type": "http.request", "body": large[65_536:], "more_body": True})
+    while not asgi._Unfinished.taken:
+        await asyncio.sleep(0.01)
+
+    refused = await invoke(dora, large)
+    small = await invoke(dora, b"small")
+
+    assert (refused.status_code, refused.json()["type"]) == (503, "/problems/busy")
+    assert refused.headers["Retry-After"]
+    assert small.content == b"small"
+    await waiting.send_input({"type": "http.disconnect"})
+    await waiting.wait()
+    assert asgi._Unfinished.taken == 0
+    assert (await invoke(dora, large)).content == large
+
+
 async def test_half_a_body_is_no_call(dora: Person) -> None:
     call = communicator(("authorization", f"Bearer {dora.token}"))
     await call.send_input({"type": "http.request", "body": b"half", "more_body": True})
@@ -103,11 +152,13 @@ async def test_a_hundred_waiting_calls_have_no_threads(dora: Person, machine: Ma
     assert {(await call).content for call in [first, *calls]} == {b"done"}
 
 
-def communicator(*headers: tuple[str, str]) -> ApplicationCommunicator:
+def communicator(
+    *headers: tuple[str, str], path: str = "/api/v1/functions/dora/example/invoke"
+) -> ApplicationCommunicator:
     scope = {
         "type": "http",
         "method": "POST",
-        "path": "/api/v1/functions/dora/example/invoke",
+        "path": path,
         "query_string": b"",
         "headers": [(name.encode(), value.encode()) for name, value in headers],
         "http_version": "1.1",

@@ -417,6 +417,14 @@ def test_calls_without_a_token_are_throttled_by_address(
     assert behind_a_proxy.status_code == 200
 
 
+def test_calls_without_a_token_have_a_limit_over_all_functions(
+    open_function: str, settings: Settings
+) -> None:
+    settings.ALL_PUBLIC_CALLS_PER_MINUTE = 2
+
+    assert [invoke(f"nobody/f{n}").status_code for n in range(3)] == [404, 404, 429]
+
+
 def test_another_developer_calls_a_public_function_and_sees_no_log(
     dora: Person, eve: Person, machine: Machine, open_function: str
 ) -> None:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from pytest_django.fixtures import Settings
 
-from chainfaas.ledger import account_index, blocks
+from chaincode.blocks import Verification
+from chaincode.client import Ledger
+from chainfaas.ledger import account_index, blocks, connection
 from chainfaas.models import AccountChange, AccountPart, IndexedHeight
 from tests.cast import Ended, Machine, Person, at_once, call
 
@@ -140,7 +145,7 @@ def test_a_chain_that_somebody_changed_does_not_verify(
     dora: Person, job: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert call("GET", "/ledger/verify").json()["verified"] is True
-    monkeypatch.setattr(blocks._Verdict, "counts_until", 0.0)
+    monkeypatch.setattr(blocks._Verdict, "last", None)
     with sqlite3.connect(tmp_path / "ledger.db") as file:
         file.create_function("changed", 1, lambda block: block.replace(b"10000000", b"90000000"))
         file.execute("UPDATE blocks SET block = changed(block)")
@@ -151,6 +156,58 @@ def test_a_chain_that_somebody_changed_does_not_verify(
     assert answer.status_code == 200
     assert answer.json()["verified"] is False
     assert answer.json()["fault"]
+
+
+@pytest.fixture
+def slow_replay(dora: Person, monkeypatch: pytest.MonkeyPatch) -> SlowReplay:
+    replay = SlowReplay(connection.ledger())
+    monkeypatch.setattr(connection.ledger(), "verify", replay)
+    monkeypatch.setattr(blocks._Verdict, "last", None)
+    return replay
+
+
+class SlowReplay:
+    """Goes on until a test lets it end."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.began, self.may_end, self.times = threading.Event(), threading.Event(), 0
+        self._verify = ledger.verify
+
+    def __call__(self) -> Verification:
+        self.times += 1
+        self.began.set()
+        assert self.may_end.wait(20)
+        return self._verify()
+
+
+def test_one_replay_at_a_time_and_nobody_waits_in_a_thread(dora: Person, slow_replay: SlowReplay) -> None:
+    with ThreadPoolExecutor(1) as another:
+        first = another.submit(call, "GET", "/ledger/verify")
+        slow_replay.began.wait(10)
+
+        others = at_once(*[lambda: call("GET", "/ledger/verify")] * 40)
+        slow_replay.may_end.set()
+
+    assert {(answer.status_code, answer["Retry-After"]) for answer in others} == {(429, "5")}
+    assert first.result().json()["verified"] is True
+    assert slow_replay.times == 1
+
+
+def test_a_verdict_counts_for_as_long_as_it_took_although_the_chain_grows(
+    dora: Person, slow_replay: SlowReplay
+) -> None:
+    threading.Timer(1.0, slow_replay.may_end.set).start()
+    height = blocks.height()
+
+    before = call("GET", "/ledger/verify").json()
+    dora.post("/deposits", {"amount": 1})
+    again = call("GET", "/ledger/verify").json()
+    time.sleep(1.0)
+    later = call("GET", "/ledger/verify").json()
+
+    assert before == again == {"verified": True, "height": height, "fault": None}
+    assert later["height"] == height + 1
+    assert slow_replay.times == 2
 
 
 def test_strangers_read_the_chain_so_often_and_no_oftener(platform: None, settings: Settings) -> None:

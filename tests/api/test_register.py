@@ -115,3 +115,13 @@ def test_a_new_account_can_take_and_leave_roles(dora: Person) -> None:
     assert dora.get("/me").json() == {
         "username": "dora", "email": "", "roles": ["peer", "provider"], "balance": 10_000_000, "held": 0,
     }  # fmt: skip
+
+
+def test_an_address_registers_so_many_and_no_more(platform: None, settings: Settings) -> None:
+    settings.REGISTRATIONS_PER_HOUR = 2
+
+    answers = [call("POST", "/register", form(username=f"dora{n}")) for n in range(3)]
+
+    assert [answer.status_code for answer in answers] == [201, 201, 429]
+    assert 0 < int(answers[2]["Retry-After"]) <= 3600
+    assert User.objects.count() == 2

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import base64
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
+from chainfaas.api import throttles, tokens
 from chainfaas.models import Token
-from tests.cast import PASSWORD, Machine, Person, call
+from tests.cast import PASSWORD, Machine, Person, at_once, call, invoke, until
 
 
 def test_a_token_is_shown_once_and_works(dora: Person) -> None:
@@ -48,6 +53,66 @@ def test_guessing_is_slowed_down_and_signing_in_is_not(dora: Person, settings: S
     assert before == [201] * 6
     assert guesses == [401, 401, 401, 429, 429]
     assert call("POST", "/tokens", right).status_code == 429
+
+
+def test_many_guesses_at_once_are_no_more_guesses(dora: Person, settings: Settings) -> None:
+    settings.FAILED_SIGN_INS_PER_MINUTE = 3
+
+    answers = at_once(*[lambda: call("POST", "/tokens", {"username": "dora", "password": "a guess"})] * 8)
+
+    assert sorted(answer.status_code for answer in answers) == [401] * 3 + [429] * 5
+
+
+def test_an_address_has_so_many_passwords_over_all_names(dora: Person, settings: Settings) -> None:
+    settings.PASSWORDS_PER_MINUTE = 2
+
+    statuses = [
+        call("POST", "/tokens", {"username": name, "password": "a guess"}).status_code
+        for name in ("dora", "pete", "eve")
+    ]
+
+    assert statuses == [401, 401, 429]
+    assert dora.get("/tokens").status_code == 200
+
+
+def test_other_calls_do_not_wait_for_passwords(
+    dora: Person, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = threading.Event()
+
+    def hash_slowly(*_: object, **__: object) -> None:
+        held.wait(20)
+
+    settings.FAILED_SIGN_INS_PER_MINUTE = 1000
+    monkeypatch.setattr(tokens, "authenticate", hash_slowly)
+    guess = partial(call, "POST", "/tokens", {"username": "nobody", "password": "a guess"})
+    with ThreadPoolExecutor(40) as callers:
+        many = [callers.submit(guess) for _ in range(25)]
+        until(lambda: sum(answer.done() for answer in many) == 7)  # 2 are at it, 16 stand in line
+
+        began = time.monotonic()
+        assert dora.get("/me").status_code == 200
+        took_s = time.monotonic() - began
+        held.set()
+        answers = [answer.result() for answer in many]
+
+    assert took_s < 2
+    assert sorted(answer.status_code for answer in answers) == [401] * 18 + [429] * 7
+    assert all(answer["Retry-After"] for answer in answers if answer.status_code == 429)
+
+
+def test_nobody_can_have_the_guesses_forgotten(dora: Person, settings: Settings) -> None:
+    settings.FAILED_SIGN_INS_PER_MINUTE = 1
+    settings.ALL_PUBLIC_CALLS_PER_MINUTE = 10_000
+    wrong = {"username": "dora", "password": "a guess"}
+    statuses = [call("POST", "/tokens", wrong).status_code for _ in range(2)]
+
+    for n in range(400):
+        assert invoke(f"nobody/f{n}").status_code == 404
+    for n in range(20_000):  # as from as many addresses
+        throttles.take(f"call:{n}", 60)
+
+    assert [*statuses, call("POST", "/tokens", wrong).status_code] == [401, 429, 429]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pytest_django.fixtures import Settings
 
 from chainfaas.errors import LedgerAway
 from chainfaas.models import Function, User
-from tests.cast import Person
+from tests.cast import Person, call
 from tests.portal.pages import Visitor
 
 FORM = {"username": "dora", "password": "correct horse 7", "again": "correct horse 7", "roles": ["developer"]}
@@ -85,6 +85,16 @@ def test_a_ledger_that_is_away_does_not_lose_the_account(
 
     assert "Your welcome deposit follows" in page.text
     assert not User.objects.get(username="dora").welcomed
+
+
+def test_an_address_registers_so_many_together_with_the_api(stranger: Visitor, settings: Settings) -> None:
+    settings.REGISTRATIONS_PER_HOUR = 1
+    call("POST", "/register", {"username": "pete", "password": "correct horse 7"})
+
+    page = stranger.post("/register", **FORM)
+
+    assert page.status == 429
+    assert User.objects.count() == 1
 
 
 def test_who_is_signed_in_goes_home(at_dora: Visitor) -> None:

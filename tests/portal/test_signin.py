@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pytest_django.fixtures import Settings
 
-from tests.cast import PASSWORD, Person
+from tests.cast import PASSWORD, Person, call
 from tests.portal.pages import Visitor
 
 
@@ -45,6 +45,20 @@ def test_guessing_is_slowed_down(stranger: Visitor, dora: Person, settings: Sett
 
     assert "Wait a minute" in page.text
     assert "Sign out" not in page.text
+
+
+def test_passwords_are_counted_by_address_together_with_those_at_the_api(
+    stranger: Visitor, dora: Person, settings: Settings
+) -> None:
+    settings.PASSWORDS_PER_MINUTE = 2
+    stranger.post("/signin", username="dora", password="guess")
+    call("POST", "/tokens", {"username": "pete", "password": "guess"})
+
+    page = stranger.post("/signin", username="dora", password=PASSWORD)
+
+    assert page.status == 429
+    assert 0 < int(page.response["Retry-After"]) <= 60
+    assert stranger.get("/signin").status == 200
 
 
 def test_signing_out_ends_it_and_takes_a_form(at_dora: Visitor) -> None:
