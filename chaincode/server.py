@@ -82,12 +82,12 @@ class Chaincode(ChaincodeServicer):  # type: ignore[misc] # generated code has n
             self._register(stream, messages)
             for message in messages:
                 self._hear(stream, pool, message)
-            stream.end()
         except Violation as violation:
             stream.end(str(violation))
         except (grpc.RpcError, StopIteration):
-            stream.end()  # the peer is gone
+            pass  # the peer is gone
         finally:
+            stream.end()
             self._streams.discard(stream)
             pool.shutdown(wait=False)
 

@@ -124,14 +124,14 @@ def perform(talk: Talk, message: Any, contract: str, run: Run) -> None:
         stub = ChaincodeStub(talk, message.proposal)
         arguments = chaincodes.ChaincodeInput.FromString(message.payload).args
         response = _respond(stub, contract, arguments, run)
-        talk.say(KIND.COMPLETED, encoded(response), **stub.told)
+        talk.end(KIND.COMPLETED, encoded(response), **stub.told)
     except (PeerRefused, Violation, Broken, LedgerError) as error:
         log.warning("transaction %s: %s", talk.tx_id[:8], error)
-        talk.say(KIND.ERROR, str(error).encode())
+        talk.end(KIND.ERROR, str(error).encode())
     except Exception as error:
         # A fault of ours, which concerns nobody but the log.
         log.exception("transaction %s failed", talk.tx_id[:8])
-        talk.say(KIND.ERROR, f"the contract failed: {type(error).__name__}".encode())
+        talk.end(KIND.ERROR, f"the contract failed: {type(error).__name__}".encode())
 
 
 def _respond(stub: ChaincodeStub, contract: str, arguments: Sequence[bytes], run: Run) -> Any:

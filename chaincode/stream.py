@@ -105,9 +105,21 @@ class Stream:
         self._outgoing.put(None)
         self.hang_up()
 
+    def finish(self, talk: Talk, kind: int, payload: bytes, **fields: Any) -> None:
+        """Forget it with its last message: whoever hears that may begin the transaction again, and when no
+        talk is left, all has been said."""
+        with self._talking:
+            self._outgoing.put(
+                shim.ChaincodeMessage(
+                    type=kind, payload=payload, channel_id=talk.channel, txid=talk.tx_id, **fields
+                )
+            )
+            self._talks.pop((talk.channel, talk.tx_id), None)
+
     def forget(self, talk: Talk) -> None:
         with self._talking:
-            self._talks.pop((talk.channel, talk.tx_id), None)
+            if self._talks.get((talk.channel, talk.tx_id)) is talk:
+                del self._talks[talk.channel, talk.tx_id]
 
 
 class Talk:
@@ -122,6 +134,10 @@ class Talk:
     def say(self, kind: int, payload: bytes = b"", **fields: Any) -> None:
         self._listening = True  # before it is sent, or the answer could be faster
         self._stream.send(kind, payload, channel_id=self.channel, txid=self.tx_id, **fields)
+
+    def end(self, kind: int, payload: bytes = b"", **fields: Any) -> None:
+        """Say the last word."""
+        self._stream.finish(self, kind, payload, **fields)
 
     def listen(self, timeout_s: float) -> Any:
         """The next message. Raises Broken if none comes."""

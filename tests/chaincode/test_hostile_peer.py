@@ -178,7 +178,7 @@ class TestOrder:
 
     def test_transaction_that_is_over_may_begin_again(self, peer: Peer, dora: Identity) -> None:
         invocation = calls.invocation(CHANNEL, "monitoring", (), by=dora)
-        for _ in range(2):
+        for _ in range(100):
             peer.repeat(invocation.tx_id, proposals.build(invocation))
             peer.answer(invocation.tx_id, b"1")
             assert peer.result(invocation.tx_id) == 1
