@@ -105,7 +105,7 @@ class Batches(Generic[Item, Answer]):
                 self._run(calls[middle:])
         except ChainFaaSError as error:  # the ledger is away: no sooner there for one than for all
             for call in calls:
-                call.finish(None, error)
+                call.finish(None, _own(error))
         except BaseException as error:
             for call in calls:
                 call.finish(None, RuntimeError(f"the batch broke: {error!r}"))
@@ -116,3 +116,10 @@ class Batches(Generic[Item, Answer]):
         if len(answers) != len(calls):
             raise RuntimeError(f"{len(answers)} answers to {len(calls)} calls")
         return answers
+
+
+def _own(error: ChainFaaSError) -> ChainFaaSError:
+    """One for each caller: they raise it in different threads, and note on it whose job it was."""
+    own = type(error)(error.detail)
+    own.__cause__ = error
+    return own

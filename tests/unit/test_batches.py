@@ -156,6 +156,7 @@ def test_while_the_ledger_is_away_it_is_asked_once_for_all() -> None:
 
     assert [type(answer) for answer in answers] == [LedgerAway] * 6
     assert len(send.batches) == 2
+    assert len({id(answer) for answer in answers}) == 6, "each has one of its own to note its job on"
 
 
 @pytest.mark.parametrize("crash", [ZeroDivisionError(), SystemExit(), KeyboardInterrupt()])
