@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from chaincode.errors import LedgerError
-from ops.bench import books, calls, plain, records, steps, surroundings, telling
+from ops.bench import books, calls, plain, records, steps, surroundings, telling, wire
 from ops.bench.amounts import FULL, IN_FLIGHT, QUICK, Amounts
 from ops.bench.calls import BODIES, IMAGES
 from ops.bench.figures import WentWrong
@@ -55,9 +55,14 @@ def _measured(quick: bool) -> dict[str, Any]:
         document["calls"] = calls.measure(folder / "calls", amounts)
         _note("the ledger")
         document["ledger"] = books.measure(folder / "ledger", amounts)
+        _note("the wire")
+        document["wire"] = wire.measure(folder / "wire", amounts)
         _note("the steps of a call")
         document |= steps.measure(folder / "steps", amounts)
-    document["ratios"] = {"to_plain": {name: _to_plain(document, name) for name in BODIES}}
+    document["ratios"] = {
+        "to_plain": {name: _to_plain(document, name) for name in BODIES},
+        "to_embedded": wire.to_embedded(document["wire"]),
+    }
     return document
 
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from ops.bench.figures import WentWrong
 
-MEASURED = ("plain", "calls", "ledger", "steps", "answer_ms", "cpu_ms_per_job")
+MEASURED = ("plain", "calls", "ledger", "wire", "steps", "answer_ms", "cpu_ms_per_job")
 """The parts of a document that hold figures."""
 
-COMPARED = ("p50", "p95", "cpu_ms", "jobs_per_s", "transactions_per_s", "blocks_per_s", "per_s")
+COMPARED = ("p50", "p95", "ms", "cpu_ms", "jobs_per_s", "transactions_per_s", "blocks_per_s", "per_s")
 
 
 @contextmanager

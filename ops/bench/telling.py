@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from ops.bench import wire
 from ops.bench.amounts import BATCH_SIZES, IN_FLIGHT
 from ops.bench.calls import BODIES
 
@@ -26,6 +27,18 @@ BOOKS = {
     **{f"batch_{size}": f"{size} jobs a transaction" for size in BATCH_SIZES},
 }
 
+WIRE = {
+    ("single", "transactions_per_s"): "transactions a second",
+    ("single", "endorse_ms", "p50"): "endorse, ms: p50",
+    ("single", "endorse_ms", "p95"): "endorse, ms: p95",
+    ("single", "submit_ms", "p50"): "submit to commit: p50",
+    ("single", "submit_ms", "p95"): "submit to commit: p95",
+    ("single", "jobs_per_s"): "jobs/s, 1 in each",
+    ("batched", "jobs_per_s"): f"jobs/s, {wire.BATCH} in each",
+    ("batched", "submit_ms", "p50"): "their submit, ms: p50",
+    ("batched", "submit_ms", "p95"): "their submit, ms: p95",
+}
+
 RANKS = ("p50", "p95")
 
 NAME, CELL = 26, 19
@@ -38,6 +51,7 @@ def tell(document: dict[str, Any]) -> None:
     for function in BODIES:
         page.calls(function)
     page.ledger()
+    page.wire()
     page.steps()
 
 
@@ -87,6 +101,47 @@ class _Page:
         rate = self._cell("ledger", "verify", "blocks_per_s")
         print(f"  {verify['blocks']} blocks replayed from the first: {rate} blocks/s")
 
+    def wire(self) -> None:
+        figures, ratios = self._document["wire"], self._document["ratios"]["to_embedded"]
+        _head(
+            "The ledger over the wire",
+            *(column for n in (1, IN_FLIGHT) for column in (f"{n} in flight", "to embedded")),
+        )
+        for way, meaning in WIRE.items():
+            cells = [(self._cell("wire", "served", n, *way), _at(ratios, n, *way)) for n in (ONE, MANY)]
+            self._line(meaning, *(text for cell, ratio in cells for text in (cell, f"{ratio:.2f}")))
+        gains = [(_gain(figures["served"][n]), _gain(figures["embedded"][n])) for n in (ONE, MANY)]
+        self._line(
+            "batched to unbatched",
+            *(f"{gain:.2f}" for over, beside in gains for gain in (over, over / beside)),
+        )
+        self._wire_steps(figures)
+        verify, rate = figures["served"]["verify"], self._cell("wire", "served", "verify", "blocks_per_s")
+        print(
+            f"  {verify['blocks']} blocks delivered and replayed from the first: {rate} blocks/s,"
+            f" {ratios['verify']['blocks_per_s']:.2f} of embedded;"
+            f" {verify['asking_s']:.2f} s of it for questions"
+        )
+
+    def _wire_steps(self, figures: dict[str, Any]) -> None:
+        _head("A transaction on the wire", "ms: mean", "times", "share")
+        for name, step in figures["steps"].items():
+            cells = self._cell("wire", "steps", name, "ms"), f"{step['times']:g}", f"{step['share']:.0%}"
+            self._line(name, *cells, about=step["about"])
+        slowest, (trips, share) = figures["slowest"], wire.way_there(figures)
+        alone, crowd = figures["embedded"][ONE]["single"], figures["served"][MANY]["single"]
+        print(f"  Slowest: {slowest['step']}, {slowest['share']:.0%} of a transaction: {slowest['why']}.")
+        print(
+            f"  An empty round trip takes {self._cell('wire', 'round_trip_ms', 'p50')} ms; a transaction"
+            f" makes {trips:g}, which is {share:.0%} of it. Embedded, without any, endorse takes"
+            f" {alone['endorse_ms']['p50']:.1f} ms and submit {alone['submit_ms']['p50']:.1f} ms."
+        )
+        busy = crowd["cpu_ms"] * crowd["transactions_per_s"] / 1000
+        print(
+            f"  The client's CPU for a transaction: {crowd['cpu_ms']:.1f} ms with {IN_FLIGHT} in flight,"
+            f" {busy:.0%} of a core."
+        )
+
     def steps(self) -> None:
         _head("The steps of one call of echo", "ms: p50", "p95", "CPU, ms")
         for name, step in self._document["steps"].items():
@@ -102,15 +157,23 @@ class _Page:
 
     def _cell(self, *way: str) -> str:
         """One figure and its ratio."""
-        value: Any = self._document
-        for key in way:
-            value = value[key]
+        value = _at(self._document, *way)
         ratio = self._ratios.get(".".join(way))
         return f"{value:,.1f}" + ("" if ratio is None else f" x{ratio:.2f}")
 
     @staticmethod
     def _line(name: str, *cells: str, about: str = "") -> None:
         print(_row(name, cells) + (f"  {about}" if about else ""))
+
+
+def _at(document: Any, *way: str) -> Any:
+    for key in way:
+        document = document[key]
+    return document
+
+
+def _gain(figures: dict[str, Any]) -> float:
+    return float(figures["batched"]["ratio_to_single"])
 
 
 def _head(title: str, *columns: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ops.bench import records
+from ops.bench import records, wire
 from ops.bench.calls import BODIES, TIMES
 from ops.bench.steps import AFTER, STEPS
 
@@ -70,6 +70,47 @@ def test_document_has_the_ledger_batched_against_unbatched(first: dict[str, Any]
     assert ledger["verify"]["blocks_per_s"] > 0
 
 
+@pytest.mark.parametrize("in_flight", [1, 16])
+@pytest.mark.parametrize("ledger", ["served", "embedded"])
+def test_document_has_the_ledger_over_the_wire_and_embedded(
+    first: dict[str, Any], ledger: str, in_flight: int
+) -> None:
+    figures = first["wire"][ledger][f"in_flight_{in_flight}"]
+
+    for way in ("single", "batched"):
+        assert figures[way]["jobs_per_s"] > 0
+        assert figures[way]["transactions_per_s"] > 0
+        for half in ("endorse_ms", "submit_ms"):
+            assert 0 < figures[way][half]["p50"] <= figures[way][half]["p95"]
+    assert figures["batched"]["ratio_to_single"] > 1
+    assert first["wire"][ledger]["verify"]["blocks_per_s"] > 0
+
+
+def test_document_has_the_ratios_of_the_wire_to_the_embedded_ledger(first: dict[str, Any]) -> None:
+    ratios = first["ratios"]["to_embedded"]
+
+    assert ratios.keys() == {"in_flight_1", "in_flight_16", "verify"}
+    for in_flight in ("in_flight_1", "in_flight_16"):
+        for way in ("single", "batched"):
+            assert ratios[in_flight][way].keys() == {
+                "transactions_per_s",
+                "jobs_per_s",
+                "endorse_ms",
+                "submit_ms",
+            }
+    assert ratios["verify"]["blocks_per_s"] > 0
+
+
+def test_document_has_the_steps_of_a_transaction_on_the_wire(first: dict[str, Any]) -> None:
+    figures = first["wire"]
+
+    assert list(figures["steps"]) == list(wire.STEPS)
+    assert sum(step["share"] for step in figures["steps"].values()) == pytest.approx(1, abs=0.01)
+    assert figures["slowest"]["step"] in figures["steps"]
+    assert figures["slowest"]["why"]
+    assert figures["round_trip_ms"]["p50"] > 0
+
+
 def test_document_has_the_cost_of_each_step_and_names_the_slowest(first: dict[str, Any]) -> None:
     assert list(first["steps"]) == [step.name for step in (*STEPS, *AFTER)]
     assert first["slowest"]["step"] in first["steps"]
@@ -90,6 +131,8 @@ def test_second_run_prints_ratios_to_the_first(first: dict[str, Any], folder: Pa
     second = json.loads((folder / "latest-quick.json").read_text())
     assert second["before"]["at"] == first["surroundings"]["at"]
     assert "calls.echo.in_flight_16.jobs_per_s" in second["before"]["ratios"]
+    assert "wire.served.in_flight_16.single.submit_ms.p50" in second["before"]["ratios"]
+    assert "Slowest: " + second["wire"]["slowest"]["step"] in ended.stdout
 
 
 def test_ratio_is_of_what_both_runs_have() -> None:
