@@ -22,6 +22,8 @@ class Ledger(Protocol):
     Every call may raise Unavailable and Refused; a contract's no is a ContractError.
     """
 
+    remote: bool  #: it may commit what it was sent and not live to say so: store an envelope before `submit`
+
     def evaluate(self, contract: str, function: str, document: dict[str, Any]) -> Any:
         """Run the function and forget what it writes."""
         ...

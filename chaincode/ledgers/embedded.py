@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 class EmbeddedLedger:
     """A `chaincode.ledger.Ledger`."""
 
+    remote = False
+
     def __init__(self, engine: Engine, path: Path, identity: Identity) -> None:
         self._engine = engine
         self._path = path

@@ -62,7 +62,7 @@ def transact(
     with _as_ours():
         opened = ledger()
         endorse = partial(opened.endorse, contract, function, document)
-        submit = partial(envelopes.submit, opened, debited=debited) if _remote(opened) else opened.submit
+        submit = partial(envelopes.submit, opened, debited=debited) if opened.remote else opened.submit
         return _patiently(endorse, submit, tries)
 
 
@@ -77,7 +77,7 @@ def await_debits(accounts: Iterable[str]) -> None:
     known."""
     with _as_ours():
         opened = ledger()
-        if _remote(opened) and (stuck := envelopes.unresolved(opened, accounts)):
+        if opened.remote and (stuck := envelopes.unresolved(opened, accounts)):
             raise Contended(f"An earlier debit of {', '.join(stuck)} is not decided yet.")
 
 
@@ -85,7 +85,7 @@ def take_up_left_over(older_than_s: float = 0.0) -> None:
     """See the transactions through that were sent and never heard of again, by this process or a dead one."""
     with _as_ours():
         opened = ledger()
-        if _remote(opened):
+        if opened.remote:
             envelopes.take_up(opened, older_than_s)
 
 
@@ -111,11 +111,6 @@ def _open() -> Ledger:
         opened.close()  # else it would stay open behind the next try
         raise
     return opened
-
-
-def _remote(opened: Ledger) -> bool:
-    """Whether it may commit what it was sent and not live to say so."""
-    return bool(getattr(opened, "remote", False))
 
 
 def _patiently(

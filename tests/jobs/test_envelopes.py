@@ -246,7 +246,7 @@ def test_whenever_the_controller_dies_beside_a_remote_ledger_each_job_is_paid_on
     world: World, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     settings.POLICY = "cheapest"
-    monkeypatch.setattr(EmbeddedLedger, "remote", True, raising=False)
+    monkeypatch.setattr(EmbeddedLedger, "remote", True)
     reaper = deaths.Reaper(monkeypatch)
     tale = deaths.a_success_without_a_receipt(world)
     moment, died = 0, True

@@ -29,7 +29,7 @@ from chaincode.ledgers.gateway.chain import Chain
 from chaincode.ledgers.gateway.connection import Connection, pauses
 from chaincode.ledgers.gateway.events import Event, Follower
 
-SETTLE_S = 45.0
+SETTLE_S = 10.0
 """How long the outcome of a submitted transaction is looked for before it is called unknown. An orderer that
 was killed needs 5 to 10 s to take transactions again."""
 
@@ -39,6 +39,8 @@ MOST_BLOCKS = 1000
 
 class GatewayLedger:
     """A `chaincode.ledger.Ledger`, and the events that such a ledger tells."""
+
+    remote = True
 
     def __init__(
         self, connection: Connection, channel: str, identity: Identity, network: NetworkConfig | None = None
