@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -41,7 +42,7 @@ from chainfaas.errors import (
     StillRunning,
     TooLarge,
 )
-from chainfaas.jobs import lifecycle, selectors
+from chainfaas.jobs import lifecycle, placing, selectors
 from chainfaas.models import Job, User
 from tasks import limits
 
@@ -137,6 +138,7 @@ def _submitted(request: Request, owner: str, name: str, wish: Preference) -> Cal
         _body(request),
         key=preferences.key(request),
         result_key=hashlib.sha256(result_key.encode()).hexdigest() if result_key else "",
+        waits=not wish.respond_async,
     )
     patience_s = wish.wait_s
     if patience_s is None:
@@ -159,6 +161,8 @@ def _accept(job: Job) -> None:
         needed = pricing.hold(job.timeout_ms, job.max_rate, job.memory_mb)
         if accounts.balance(job.developer).free < needed:
             raise NoFunds
+        with suppress(OperationalError):  # nobody knows now who is connected
+            placing.check_runtime(job)
     except ChainFaaSError as error:
         lifecycle.refuse(job, error)
         raise
