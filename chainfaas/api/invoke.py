@@ -12,6 +12,7 @@ import secrets
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 
 import structlog
@@ -95,7 +96,9 @@ class Invoke(View):
         """Call a function: the body is its stdin, the answer its stdout. A public function needs no token."""
         began = time.monotonic()
         wish = Preference.of(request)
-        call = await threads.run(_submitted, request, owner, name, wish)
+        call = await threads.run_or_undo(
+            partial(_submitted, request, owner, name, wish), partial(_hung_up, wish=wish)
+        )
         with metrics.waiting_calls.track_inprogress():
             response = await _answered(call, wish)
         metrics.calls.labels(_word(response.status_code)).inc()
@@ -114,10 +117,8 @@ async def _answered(call: Call, wish: Preference) -> HttpResponse:
     except ChainFaaSError as error:
         error.context.setdefault("job", call.job.key)
         return problems.answer(error)
-    except asyncio.CancelledError:  # the caller hung up: a job that no machine has yet is wanted by nobody
-        if call.new and not wish.respond_async:
-            gone = JobCancelled("The caller hung up before a machine had the job.")
-            threads.later(lifecycle.refuse, call.job, gone)
+    except asyncio.CancelledError:
+        threads.later(_hung_up, call, wish)
         raise
     return await threads.run(_told, call, wish)
 
@@ -183,6 +184,17 @@ def _refuse(job: Job, error: ChainFaaSError) -> None:
     job.refresh_from_db()
     if job.ended:
         raise error
+
+
+def _hung_up(call: Call, wish: Preference) -> None:
+    """Nobody wants a job whose caller is gone before a machine has it, unless the same call came again
+    meanwhile, which is what callers do when their connection breaks: then a worker has to place it."""
+    if not call.new or wish.respond_async:
+        return
+    if waiting.connect(settings.WAKE_URL).heard(call.job.key):
+        dispatch.place(call.job.key)
+    else:
+        lifecycle.refuse(call.job, JobCancelled("The caller hung up before a machine had the job."))
 
 
 def _told(call: Call, wish: Preference) -> HttpResponse:

@@ -78,7 +78,7 @@ def check_line(developer: User) -> None:
     waiting = Job.objects.filter(developer=developer, state=State.SUBMITTED, settled=False)
     if waiting.count() >= settings.WAITING_JOBS:
         raise TooManyRequests(
-            f"{settings.WAITING_JOBS} of your jobs wait for a machine: wait too, or cancel some.",
+            f"{settings.WAITING_JOBS} jobs of {developer.username} wait for a machine; it takes no more now.",
             retry_after_s=10,
         )
 
