@@ -75,6 +75,10 @@ SWEEP_EVERY_S = env.float("CHAINFAAS_SWEEP_EVERY_S", default=2.0)
 STALE_S = env.float("CHAINFAAS_STALE_S", default=5.0)
 """A step that took longer than this is taken up again by the sweeper."""
 ATTEMPTS = 3
+WAITING_JOBS = env.int("CHAINFAAS_WAITING_JOBS", default=200)
+"""Asynchronous jobs that no machine has yet, per developer: they hold no money."""
+KEEP_OUTPUTS_S = env.float("CHAINFAAS_KEEP_OUTPUTS_S", default=7 * 24 * 3600.0)
+"""How long a job's result and log can be fetched. The job itself stays."""
 PLACE_LIFETIME_S = 24 * 3600
 """An asynchronous job that found no machine for so long is given up."""
 IDEMPOTENCY_S = 24 * 3600

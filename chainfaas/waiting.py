@@ -29,6 +29,10 @@ class Bell(Protocol):
         """A context in whose body an asyncio.Event is set at each ring. Enter it before the job can end."""
         ...
 
+    def heard(self, job: str) -> bool:
+        """Whether anybody listens for the job."""
+        ...
+
 
 class MemoryBell:
     """Within one process."""
@@ -56,6 +60,10 @@ class MemoryBell:
                 self._ears[job].remove(ear)
                 if not self._ears[job]:
                     del self._ears[job]
+
+    def heard(self, job: str) -> bool:
+        with self._lock:
+            return job in self._ears
 
 
 @lru_cache(maxsize=1)

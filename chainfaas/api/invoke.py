@@ -10,7 +10,9 @@ import asyncio
 import hashlib
 import secrets
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 
 import structlog
@@ -41,7 +43,7 @@ from chainfaas.errors import (
     StillRunning,
     TooLarge,
 )
-from chainfaas.jobs import lifecycle, selectors
+from chainfaas.jobs import lifecycle, placing, selectors
 from chainfaas.models import Job, User
 from tasks import limits
 
@@ -94,7 +96,9 @@ class Invoke(View):
         """Call a function: the body is its stdin, the answer its stdout. A public function needs no token."""
         began = time.monotonic()
         wish = Preference.of(request)
-        call = await threads.run(_submitted, request, owner, name, wish)
+        call = await threads.run_or_undo(
+            partial(_submitted, request, owner, name, wish), partial(_hung_up, wish=wish)
+        )
         with metrics.waiting_calls.track_inprogress():
             response = await _answered(call, wish)
         metrics.calls.labels(_word(response.status_code)).inc()
@@ -113,10 +117,8 @@ async def _answered(call: Call, wish: Preference) -> HttpResponse:
     except ChainFaaSError as error:
         error.context.setdefault("job", call.job.key)
         return problems.answer(error)
-    except asyncio.CancelledError:  # the caller hung up: a job that no machine has yet is wanted by nobody
-        if call.new and not wish.respond_async:
-            gone = JobCancelled("The caller hung up before a machine had the job.")
-            threads.later(lifecycle.refuse, call.job, gone)
+    except asyncio.CancelledError:
+        threads.later(_hung_up, call, wish)
         raise
     return await threads.run(_told, call, wish)
 
@@ -137,6 +139,7 @@ def _submitted(request: Request, owner: str, name: str, wish: Preference) -> Cal
         _body(request),
         key=preferences.key(request),
         result_key=hashlib.sha256(result_key.encode()).hexdigest() if result_key else "",
+        waits=not wish.respond_async,
     )
     patience_s = wish.wait_s
     if patience_s is None:
@@ -159,6 +162,8 @@ def _accept(job: Job) -> None:
         needed = pricing.hold(job.timeout_ms, job.max_rate, job.memory_mb)
         if accounts.balance(job.developer).free < needed:
             raise NoFunds
+        with suppress(OperationalError):  # nobody knows now who is connected
+            placing.check_runtime(job)
     except ChainFaaSError as error:
         lifecycle.refuse(job, error)
         raise
@@ -179,6 +184,17 @@ def _refuse(job: Job, error: ChainFaaSError) -> None:
     job.refresh_from_db()
     if job.ended:
         raise error
+
+
+def _hung_up(call: Call, wish: Preference) -> None:
+    """Nobody wants a job whose caller is gone before a machine has it, unless the same call came again
+    meanwhile, which is what callers do when their connection breaks: then a worker has to place it."""
+    if not call.new or wish.respond_async:
+        return
+    if waiting.connect(settings.WAKE_URL).heard(call.job.key):
+        dispatch.place(call.job.key)
+    else:
+        lifecycle.refuse(call.job, JobCancelled("The caller hung up before a machine had the job."))
 
 
 def _told(call: Call, wish: Preference) -> HttpResponse:

@@ -156,6 +156,8 @@ class Logs(View):
         if not job.ended:
             raise NotReady("The job has not ended yet, so its log is not here.", job=job.key)
         output = JobOutput.objects.filter(job=job).values_list("log", flat=True).first()
+        if output is None and job.result_sha256:
+            raise outcomes.gone(job)
         lines = bytes(output or b"").decode(errors="replace").splitlines(keepends=True)
         text = "".join(lines if tail is None else lines[max(0, len(lines) - tail) :])
         return HttpResponse(text, content_type="text/plain; charset=utf-8")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+from django.conf import settings
 from django.http import HttpResponse
 
 from chainfaas.api import problems
-from chainfaas.errors import ChainFaaSError, FunctionFailed, FunctionTimeout, JobCancelled, JobLost
+from chainfaas.errors import ChainFaaSError, FunctionFailed, FunctionTimeout, JobCancelled, JobLost, NotFound
 from chainfaas.models import Job, JobOutput, State, User
 
 
@@ -24,6 +25,12 @@ def answer(job: Job, viewer: User | None) -> HttpResponse:
 def provider(job: Job) -> str | None:
     """The machine that has the job, as people call it."""
     return None if job.machine is None else f"{job.machine.owner.username}/{job.machine.name}"
+
+
+def gone(job: Job) -> NotFound:
+    """What the function wrote was there, and is not any more."""
+    days = settings.KEEP_OUTPUTS_S / (24 * 3600)
+    return NotFound(f"What a function wrote is kept for {days:g} days; this is older.", job=job.key)
 
 
 def media_type(body: bytes) -> str:
@@ -44,7 +51,9 @@ def media_type(body: bytes) -> str:
 
 def _output(job: Job) -> HttpResponse:
     output = JobOutput.objects.filter(job=job).values_list("body", flat=True).first()
-    body = bytes(output or b"")
+    if output is None:
+        raise gone(job)
+    body = bytes(output)
     return HttpResponse(body, content_type=media_type(body), headers={"Cache-Control": "no-store"})
 
 

@@ -66,9 +66,24 @@ async def run(step: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     )
 
 
+async def run_or_undo(step: Callable[[], R], undo: Callable[[R], object]) -> R:
+    """Like run. What the step brought about when nobody waited for it any more is undone."""
+    work = _pool.submit(contextvars.copy_context().run, _connected, step)
+    try:
+        return await asyncio.wrap_future(work)
+    except asyncio.CancelledError:
+        work.add_done_callback(partial(_undo, undo))
+        raise
+
+
 def later(step: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> None:
     """Have a thread do the step when nobody waits for it any more."""
     _pool.submit(_connected, partial(_logged, partial(step, *args, **kwargs)))
+
+
+def _undo(undo: Callable[[R], object], work: Future[R]) -> None:
+    if not work.cancelled() and work.exception() is None:
+        later(undo, work.result())
 
 
 def _connected(step: Callable[[], R]) -> R:

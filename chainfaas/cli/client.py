@@ -168,7 +168,8 @@ class Server:
         fault = document.get("fault")
         if fault and fault != "caller":
             message += f" (the {fault}'s fault)"
-        return Problem(message, self._login(status), _again(response), status=status, slug=slug, job=job)
+        again = "" if slug == "no-runtime" else _again(response)  # waiting does not bring a machine
+        return Problem(message, self._login(status), again, status=status, slug=slug, job=job)
 
     def _once(self, request: httpx.Request) -> httpx.Response:
         began = time.monotonic()

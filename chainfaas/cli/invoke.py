@@ -26,6 +26,9 @@ PATIENCE_S = 1000
 FINAL = frozenset({"job-lost", "no-runtime"})
 """Problems that waiting does not cure: the same key finds the same lost job, and no machine grows Docker."""
 
+RAN = frozenset({"function-failed", "function-timeout"})
+"""Problems of a job that wrote a log."""
+
 MARGIN_S = 30
 """How much longer than --wait the server may take to say that the job still runs."""
 
@@ -143,6 +146,8 @@ def _where_to_look(problem: Problem) -> list[str]:
             f"`chainfaas jobs {problem.job} --wait 60 --result` fetches its result,",
             f"`chainfaas logs {problem.job}` shows its log.",
         ]
+    if problem.slug not in RAN:
+        return []
     return [f"Job {problem.job}: `chainfaas logs {problem.job}` shows what it wrote to stderr."]
 
 

@@ -17,7 +17,15 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from chainfaas import dispatch, waiting
-from chainfaas.errors import BadInput, ChainFaaSError, FunctionStopped, KeyReused, NoFunds, NotFound
+from chainfaas.errors import (
+    BadInput,
+    ChainFaaSError,
+    FunctionStopped,
+    KeyReused,
+    NoFunds,
+    NotFound,
+    TooManyRequests,
+)
 from chainfaas.jobs import placing, verdicts
 from chainfaas.jobs.moves import move
 from chainfaas.ledger import jobs as ledger
@@ -42,9 +50,16 @@ class ResultBeforeStart(Exception):
 
 
 def submit(
-    function: Function, caller: User | None, body: bytes, *, key: str | None = None, result_key: str = ""
+    function: Function,
+    caller: User | None,
+    body: bytes,
+    *,
+    key: str | None = None,
+    result_key: str = "",
+    waits: bool = False,
 ) -> tuple[Job, bool]:
-    """A new job for this call, or the job that the same caller made with the same key; whether it is new."""
+    """A new job for this call, or the job that the same caller made with the same key; whether it is new.
+    `waits` says that the job is refused soon if no machine has room: others may have to stand in line."""
     if not function.active:
         raise FunctionStopped
     if key is not None and caller is None:
@@ -67,15 +82,22 @@ def submit(
         with transaction.atomic():
             if caller != function.owner:
                 placing.check_budget(function)
+            if not waits:
+                placing.check_line(function.owner)
             job.save(force_insert=True)
             JobInput.objects.create(job=job, body=body)
             Move.objects.create(job=job, state=State.SUBMITTED, attempt=0, at=job.created_at)
+    except TooManyRequests:  # nothing new, but what was made before may be asked for
+        made = _made_before(function, caller, key, digest)
+        if made is None:
+            raise
+        return made, False
     except IntegrityError:
         if not Function.objects.filter(id=function.id).exists():
             raise NotFound(f"The function {function.full_name} was deleted just now.") from None
         made = _made_before(function, caller, key, digest)
         if made is None:  # refused just now, which freed its key
-            return submit(function, caller, body, key=key, result_key=result_key)
+            return submit(function, caller, body, key=key, result_key=result_key, waits=waits)
         return made, False
     log.info("job.submitted", job=job.key, function=job.function_name, bytes=len(body))
     return job, True

@@ -10,9 +10,9 @@ from django.db.models import QuerySet, Sum
 from django.utils import timezone
 
 from chaincode import pricing
-from chainfaas.errors import BudgetSpent, NoProviderReady, NoRuntime
+from chainfaas.errors import BudgetSpent, NoProviderReady, NoRuntime, TooManyRequests
 from chainfaas.jobs.moves import move
-from chainfaas.models import Function, Job, Machine, State
+from chainfaas.models import Function, Job, Machine, State, User
 from chainfaas.scheduler import candidates, policies
 
 _dice = random.SystemRandom()
@@ -38,14 +38,27 @@ def assign(job: Job, connected: set[str]) -> None:
 def _nobody(job: Job, connected: set[str]) -> NoProviderReady:
     if not connected:
         return NoProviderReady("No machine is connected. Nothing was billed; call again in a moment.")
-    present = Machine.objects.filter(id__in=connected, left_at=None, paused=False)
-    if not job.image.startswith(candidates.BUNDLED) and not present.filter(containers=True).exists():
+    if not _has_runtime(job, connected):
         return NoRuntime()
     if not candidates.fitting(job).filter(id__in=connected).exists():
         return NoProviderReady(
             f"No connected machine fits: {job.memory_mb} MiB, {job.cpus:g} cpus, rate up to {job.max_rate}."
         )
     return NoProviderReady("Every machine's queue is full. Nothing was billed; call again in a moment.")
+
+
+def check_runtime(job: Job) -> None:
+    """Refuse a job that no connected machine could run, however long it waits: none of them has containers.
+    Where no machine is connected nobody can know."""
+    if not job.image.startswith(candidates.BUNDLED):
+        connected = candidates.connected()
+        if connected and not _has_runtime(job, connected):
+            raise NoRuntime
+
+
+def _has_runtime(job: Job, connected: set[str]) -> bool:
+    present = Machine.objects.filter(id__in=connected, left_at=None, paused=False)
+    return job.image.startswith(candidates.BUNDLED) or present.filter(containers=True).exists()
 
 
 def fitting(machine: Machine) -> QuerySet[Job]:
@@ -57,6 +70,17 @@ def fitting(machine: Machine) -> QuerySet[Job]:
         max_rate__gte=machine.rate,
     )
     return jobs if machine.containers else jobs.filter(image__startswith=candidates.BUNDLED)
+
+
+def check_line(developer: User) -> None:
+    """Refuse another job to whoever has many that no machine has yet: they hold no money, and their inputs
+    are kept. Within the transaction that adds the job."""
+    waiting = Job.objects.filter(developer=developer, state=State.SUBMITTED, settled=False)
+    if waiting.count() >= settings.WAITING_JOBS:
+        raise TooManyRequests(
+            f"{settings.WAITING_JOBS} jobs of {developer.username} wait for a machine; it takes no more now.",
+            retry_after_s=10,
+        )
 
 
 def check_budget(function: Function) -> None:

@@ -20,9 +20,10 @@ from chainfaas import broker, dispatch
 from chainfaas.errors import ChainFaaSError, NoProviderReady
 from chainfaas.jobs import lifecycle
 from chainfaas.ledger import account_index, accounts, connection
-from chainfaas.models import Job, Machine, State
+from chainfaas.models import Job, JobOutput, Machine, State
 from chainfaas.models.functions import TIMEOUT_S
 from chainfaas.models.states import AT_MACHINE
+from chainfaas.models.users import first_id
 from chainfaas.scheduler import candidates
 from tasks import topology
 
@@ -36,6 +37,8 @@ RESULT_GRACE_S = 30
 """After a function's time limit, for its result to arrive."""
 LONGEST_QUEUE_S = TIMEOUT_S[1] * topology.WAITING_PER_SLOT
 """A full queue of the longest functions."""
+BITE, BITES = 20, 20
+"""Outputs deleted in one transaction, and in one sweep."""
 PAID_LATELY = timedelta(minutes=1)
 CANCEL_GRACE_S = 10
 """For a machine to answer that it stopped a job."""
@@ -62,6 +65,7 @@ def sweep() -> None:
     for id in _stale():
         _guarded(id, connected)
     _free_old_keys()
+    _drop_old_outputs()
     _index_accounts()
     _fold_credits()
 
@@ -170,6 +174,19 @@ def _see_envelopes_through(older_than_s: float) -> None:
         connection.take_up_left_over(older_than_s)
     except ChainFaaSError as error:
         log.warning("envelopes.wait", why=str(error))
+
+
+def _drop_old_outputs() -> None:
+    """A little at a time: each may have a megabyte, and others want to write too."""
+    old = timezone.now() - timedelta(seconds=settings.KEEP_OUTPUTS_S)
+    for _ in range(BITES):
+        # Ids begin with their time, so the index finds what is old.
+        outputs = JobOutput.objects.filter(job__lt=first_id(old), job__finished_at__lt=old)
+        ids = list(outputs.order_by("job").values_list("job", flat=True)[:BITE])
+        with transaction.atomic():
+            JobOutput.objects.filter(job__in=ids).delete()
+        if len(ids) < BITE:
+            return
 
 
 def _index_accounts() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import uuid
+from datetime import datetime
 from typing import Any
 
 import uuid_utils
@@ -23,6 +24,11 @@ SCOPES = ("deploy", "invoke", "read", "provider")
 def new_id() -> uuid.UUID:
     """A UUIDv7: sorts by time, so indexes stay compact and lists need no second key."""
     return uuid.UUID(bytes=uuid_utils.uuid7().bytes)
+
+
+def first_id(moment: datetime) -> uuid.UUID:
+    """Smaller than every id made from then on."""
+    return uuid.UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 class User(AbstractUser):

@@ -11,7 +11,8 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 
-from chainfaas.errors import LedgerAway
+from chainfaas.api import outcomes
+from chainfaas.errors import LedgerAway, NotFound
 from chainfaas.jobs import lifecycle, selectors
 from chainfaas.models import Job, JobOutput, State, User
 from chainfaas.scheduler import candidates
@@ -136,6 +137,7 @@ def _output(job: Job, viewer: User) -> dict[str, Any]:
     output = JobOutput.objects.filter(job=job).first()
     return {
         "sees_log": _sees_log(job, viewer),
+        "gone": outcomes.gone(job).detail if output is None and job.result_sha256 else "",
         "result": output and _preview(bytes(output.body)),
         "log": output and _log(bytes(output.log)),
     }
@@ -165,7 +167,7 @@ def _text(head: bytes, *, whole: bool) -> str | None:
 def _found(job: Job) -> JobOutput:
     output = JobOutput.objects.filter(job=job).first()
     if output is None:
-        raise Http404("The job has no result yet.")
+        raise outcomes.gone(job) if job.result_sha256 else NotFound("The job has no result yet.")
     return output
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
 
 import httpx
 import pytest
 from asgiref.testing import ApplicationCommunicator
 from pytest_django.fixtures import Settings
 
+from chainfaas import waiting
 from chainfaas.api import asgi, threads
 from chainfaas.asgi import application
+from chainfaas.jobs import lifecycle
 from chainfaas.models import Job, State
 from tasks import limits, messages
 from tests.cast import Ended, Machine, Person, until
@@ -131,6 +135,56 @@ async def test_whoever_hangs_up_before_a_machine_has_the_job_does_not_pay(
     await call.wait()
 
     await threads.run(until, lambda: Job.objects.get().state == State.CANCELLED)
+
+
+async def test_whoever_hangs_up_while_the_job_is_made_does_not_pay_either(
+    dora: Person, machine: Machine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, gone = threading.Event(), threading.Event()
+    submit = lifecycle.submit
+
+    def slowly(*call: Any, **options: Any) -> tuple[Job, bool]:
+        found = submit(*call, **options)
+        made.set()
+        assert gone.wait(10)
+        return found
+
+    monkeypatch.setattr(lifecycle, "submit", slowly)
+    call = communicator(("authorization", f"Bearer {dora.token}"))
+    await call.send_input({"type": "http.request", "body": b"", "more_body": False})
+    await asyncio.to_thread(made.wait, 10)
+
+    await call.send_input({"type": "http.disconnect"})
+    await call.wait()
+    gone.set()
+
+    await threads.run(until, lambda: Job.objects.get().state == State.CANCELLED)
+    assert not machine.runs
+
+
+async def test_a_caller_who_hangs_up_leaves_the_job_to_whoever_called_again(
+    dora: Person, pete: Person, settings: Settings
+) -> None:
+    settings.PLACE_WAIT_S = 30
+    first = communicator(("authorization", f"Bearer {dora.token}"), ("idempotency-key", "k"))
+    await first.send_input({"type": "http.request", "body": b"", "more_body": False})
+    while not await threads.run(Job.objects.exists):
+        await asyncio.sleep(0.01)
+    again = asyncio.create_task(invoke(dora, b"", **{"Idempotency-Key": "k"}))
+    job = await threads.run(Job.objects.get)
+    bell = waiting.connect(settings.WAKE_URL)
+    while len(bell._ears[job.key]) < 2:  # type: ignore[attr-defined]
+        await asyncio.sleep(0.01)
+
+    await first.send_input({"type": "http.disconnect"})
+    await first.wait()
+    await asyncio.sleep(0.3)
+
+    with await asyncio.to_thread(partial(Machine.of, pete)):
+        await threads.run(lifecycle.place, job)  # what a worker does
+        answer = await again
+    assert answer.status_code == 200
+    assert answer.headers["ChainFaaS-Job-Id"] == job.key
 
 
 async def test_a_hundred_waiting_calls_have_no_threads(dora: Person, machine: Machine) -> None:

@@ -16,7 +16,7 @@ from chainfaas import dispatch
 from chainfaas.errors import LedgerAway
 from chainfaas.jobs import lifecycle, selectors
 from chainfaas.ledger import jobs as ledger_jobs
-from chainfaas.models import Function, Job, State
+from chainfaas.models import Function, Job, JobInput, State
 from tasks import limits, messages
 from tasks.messages import Outcome
 from tests.cast import Ended, Machine, Person, at_once, call, invoke, until
@@ -282,16 +282,40 @@ def test_nobody_connected_is_a_503_that_costs_nothing(dora: Person, settings: Se
     assert dora.balance() == 10_000_000
 
 
-def test_an_image_that_no_machine_runs_is_a_503_with_the_cure(dora: Person, machine: Machine) -> None:
+@pytest.mark.parametrize("prefer", [{}, {"Prefer": "respond-async"}])
+def test_an_image_that_no_machine_runs_is_a_503_with_the_cure(
+    dora: Person, machine: Machine, prefer: dict[str, str]
+) -> None:
     machine.row.containers = False
     machine.row.save()
     dora.deploy("own", image="docker.io/library/python:3.11")
 
-    answer = dora.invoke("dora/own")
+    answer = dora.invoke("dora/own", **prefer)
 
     assert answer.status_code == 503
     assert answer.json()["type"] == "/problems/no-runtime"
     assert "Docker" in answer.json()["detail"]
+    assert not JobInput.objects.exists()
+
+
+def test_an_image_that_no_machine_runs_yet_may_wait_for_the_first_machine(dora: Person) -> None:
+    dora.deploy("own", image="docker.io/library/python:3.11")
+
+    assert dora.invoke("dora/own", Prefer="respond-async").status_code == 202
+
+
+def test_asynchronous_calls_are_refused_when_too_many_wait_and_others_are_not(
+    dora: Person, pete: Person, settings: Settings
+) -> None:
+    settings.WAITING_JOBS = 2
+    statuses = [dora.invoke("dora/example", Prefer="respond-async").status_code for _ in range(2)]
+
+    refused = dora.invoke("dora/example", Prefer="respond-async")
+
+    assert [*statuses, refused.status_code] == [202, 202, 429]
+    assert refused["Retry-After"]
+    with Machine.of(pete):
+        assert dora.invoke("dora/example").status_code == 200
 
 
 @pytest.mark.parametrize("prefer", [{}, {"Prefer": "respond-async"}])

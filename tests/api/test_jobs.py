@@ -12,7 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from chainfaas.api.jobs import JobShape, shown
 from chainfaas.errors import NoFunds
 from chainfaas.jobs import lifecycle, selectors
-from chainfaas.models import Job
+from chainfaas.models import Job, JobOutput
 from tasks import messages
 from tests.cast import Ended, Machine, Person
 
@@ -151,3 +151,15 @@ def test_an_asynchronous_job_without_money_says_so_when_it_is_placed(dora: Perso
 
     assert dora.get(f"/jobs/{ids[1]}").json()["problem"] == "no-funds"
     assert dora.get(f"/jobs/{ids[1]}/result").status_code == 402
+
+
+def test_what_a_function_wrote_long_ago_is_a_404_that_says_why(dora: Person, machine: Machine) -> None:
+    id = dora.invoke("dora/example", b"x")["ChainFaaS-Job-Id"]
+    dora.settled(id)
+    JobOutput.objects.all().delete()
+
+    for path in (f"/jobs/{id}/result", f"/jobs/{id}/logs"):
+        answer = dora.get(path)
+        assert answer.status_code == 404
+        assert "kept for 7 days" in answer.json()["detail"]
+    assert dora.get(f"/jobs/{id}").json()["state"] == "succeeded"

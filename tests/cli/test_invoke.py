@@ -141,6 +141,17 @@ def test_what_waiting_does_not_cure_is_final(dora: Run, server: FakeServer, slug
     assert len(server.asked("POST", EXAMPLE)) == 1
 
 
+@pytest.mark.parametrize("slug", ["no-runtime", "no-provider", "no-funds"])
+def test_a_job_that_never_ran_has_no_log_to_point_at(dora: Run, server: FakeServer, slug: str) -> None:
+    headers = {"ChainFaaS_Job_Id": JOB, "Retry_After": "20"}
+    server.script("POST", EXAMPLE, problem(503, slug, "Sorry", "It is so.", "platform", **headers))
+
+    ran = dora("invoke", "example")
+
+    assert "chainfaas logs" not in ran.err
+    assert ("Try again" in ran.err) is (slug != "no-runtime")
+
+
 def test_a_date_may_say_when_to_come_back(dora: Run, server: FakeServer) -> None:
     past = "Fri, 20 Nov 2020 10:00:00 GMT"
     server.script("POST", EXAMPLE, problem(503, "busy", "Busy", Retry_After=past), Answer(body=b"done"))

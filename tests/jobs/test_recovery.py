@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 from django.db import OperationalError as DatabaseAway
 from kombu.exceptions import OperationalError
+from pytest_django.fixtures import Settings
 
 from chaincode.errors import Unavailable
 from chaincode.ledgers.embedded import EmbeddedLedger
@@ -15,7 +17,7 @@ from chainfaas.broker.memory import MemoryBroker
 from chainfaas.errors import ChainFaaSError, LedgerAway
 from chainfaas.jobs import lifecycle, recovery, tasks
 from chainfaas.ledger import jobs as ledger
-from chainfaas.models import Job, State
+from chainfaas.models import Job, JobOutput, State
 from chainfaas.waiting import MemoryBell
 from tasks.messages import Outcome
 from tests.cast import Ended
@@ -391,3 +393,22 @@ def test_an_attempt_after_the_jobs_end_on_the_ledger_is_not_run(world: World, ma
 
     assert state(job) == State.CANCELLED
     assert len(machine.runs) == 1
+
+
+def test_outputs_are_kept_so_long_and_jobs_for_good(
+    world: World, machine: Twin, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recovery, "BITE", 2)
+    settings.KEEP_OUTPUTS_S = 3
+    old = [world.placed() for _ in range(5)]
+    world.run(pause_s=0)
+    recovery.sweep()
+    assert JobOutput.objects.count() == 5
+
+    time.sleep(3)
+    new = world.placed()
+    world.run(pause_s=0)
+    recovery.sweep()
+
+    assert [kept.job_id for kept in JobOutput.objects.all()] == [new.id]
+    assert {state(job) for job in old} == {State.SUCCEEDED}

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from pytest_django.fixtures import Settings
 
 from chaincode import pricing
 from chainfaas import accounts
-from chainfaas.errors import BadInput, BudgetSpent, ChainFaaSError, KeyReused, NoProviderReady
+from chainfaas.errors import (
+    BadInput,
+    BudgetSpent,
+    ChainFaaSError,
+    KeyReused,
+    NoProviderReady,
+    TooManyRequests,
+)
 from chainfaas.jobs import lifecycle
 from chainfaas.models import Function, Job, JobInput, State, User
 from tests.cast import at_once
@@ -220,3 +229,26 @@ def test_developers_whose_money_is_short_never_hold_more_than_they_have(world: W
     world.run()
     world.sweep()
     world.check_books(withdrawn=withdrawn)
+
+
+def test_a_developer_has_so_many_jobs_that_no_machine_has(world: World, settings: Settings) -> None:
+    settings.WAITING_JOBS = 3
+    function = world.function(public=True, daily_budget=10**9)
+    first = world.call(function, key="k")
+
+    at_once(*[lambda: _tried(function, world.dora.user)] * 5, lambda: _tried(function, world.eve.user))
+
+    assert Job.objects.count() == JobInput.objects.count() == 3
+    with pytest.raises(TooManyRequests) as refused:
+        world.call(function)
+    assert refused.value.retry_after_s
+    assert lifecycle.submit(function, world.dora.user, b"hello", key="k") == (first, False)
+    assert lifecycle.submit(function, world.dora.user, b"", waits=True)[1]
+    lifecycle.cancel(first)
+    lifecycle.cancel(Job.objects.filter(state=State.SUBMITTED).order_by("id").first())
+    world.call(function)
+
+
+def _tried(function: Function, caller: User) -> None:
+    with suppress(TooManyRequests):
+        lifecycle.submit(function, caller, b"x" * 1000)

@@ -9,7 +9,7 @@ import pytest
 
 from chainfaas.errors import LedgerAway, NoFunds
 from chainfaas.jobs import lifecycle
-from chainfaas.models import Job, State
+from chainfaas.models import Job, JobOutput, State
 from tests.cast import Ended, Machine, Outcome, Person, until
 from tests.portal.pages import Visitor
 
@@ -206,3 +206,14 @@ def test_the_caller_of_a_public_function_sees_the_result_and_not_the_log(
     owners = at_dora.get(f"/jobs/{job.id}")
     assert "a secret" in owners.text
     assert "by eve" in owners.text
+
+
+def test_a_result_that_is_not_kept_any_more_says_so(at_dora: Visitor, machine: Machine) -> None:
+    job = at_dora.called("dora/example")
+    JobOutput.objects.all().delete()
+
+    page = at_dora.get(f"/jobs/{job.id}")
+
+    assert page.text.count("kept for 7 days") == 2
+    assert at_dora.get(f"/jobs/{job.id}/result").status == 404
+    assert at_dora.get(f"/jobs/{job.id}/log").status == 404

@@ -116,3 +116,13 @@ def test_many_rings_and_listeners_at_once() -> None:
 def test_another_bell_than_the_known_is_refused() -> None:
     with pytest.raises(ChainFaaSError, match="WAKE_URL"):
         waiting.connect("gong://temple")
+
+
+async def test_it_knows_whether_anybody_listens() -> None:
+    bell = MemoryBell()
+    assert not bell.heard("job")
+    with bell.listen("job"):
+        with bell.listen("job"):
+            pass
+        assert bell.heard("job")
+    assert not bell.heard("job")
