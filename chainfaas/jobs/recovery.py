@@ -17,7 +17,7 @@ from kombu.exceptions import OperationalError
 
 from chaincode.errors import LedgerError
 from chainfaas import broker, dispatch
-from chainfaas.errors import ChainFaaSError, NoProviderReady
+from chainfaas.errors import ChainFaaSError, LedgerAway, NoProviderReady
 from chainfaas.jobs import lifecycle
 from chainfaas.ledger import account_index, accounts, connection
 from chainfaas.models import Job, JobOutput, Machine, State
@@ -63,7 +63,8 @@ def sweep() -> None:
     connected = _note_connected()
     _see_envelopes_through(settings.STALE_S)
     for id in _stale():
-        _guarded(id, connected)
+        if not _guarded(id, connected):
+            break
     _free_old_keys()
     _drop_old_outputs()
     _index_accounts()
@@ -201,9 +202,11 @@ def _older(moment: datetime, seconds: float) -> bool:
     return (timezone.now() - moment).total_seconds() > seconds
 
 
-def _guarded(id: UUID, connected: set[str] | None, step: Step = _take_up) -> None:
+def _guarded(id: UUID, connected: set[str] | None, step: Step = _take_up) -> bool:
     """One job's trouble must not keep the others waiting: it is logged, and the next sweep tries again.
-    The job is read when its turn comes: what was so when the sweep began may be over."""
+    The job is read when its turn comes: what was so when the sweep began may be over.
+
+    False: the ledger is away. Each of the others would wait for it as long, and in vain."""
     job = Job.objects.select_related("developer", "machine", "function").get(id=id)
     try:
         step(job, connected)
@@ -211,8 +214,10 @@ def _guarded(id: UUID, connected: set[str] | None, step: Step = _take_up) -> Non
         log.debug("job.waits", job=job.key)
     except (ChainFaaSError, LedgerError, OperationalError) as error:
         log.warning("job.stuck", job=job.key, state=job.state, why=str(error))
+        return not isinstance(error, LedgerAway) or isinstance(error, connection.Contended)
     except Exception:
         log.exception("job.broken", job=job.key, state=job.state)
+    return True
 
 
 def _fold_credits() -> None:
