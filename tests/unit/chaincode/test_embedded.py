@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import datetime
-import multiprocessing
+import json
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -13,11 +12,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
 from chaincode import client
 from chaincode.blocks import Commit, Envelope, NetworkConfig
@@ -28,7 +27,7 @@ from chaincode.fabric.encoding import encoded
 from chaincode.identity import Identity
 from chaincode.ledgers import calls, commits, engine, peer, store
 from chaincode.ledgers.commits import Committer, Cut
-from tests.contracts.authority import Authority, new_key
+from tests.contracts.authority import new_key
 from tests.contracts.world import new_name
 from tests.unit.chaincode.conftest import Place
 from tests.unit.chaincode.forgery import Opened, resigned
@@ -573,30 +572,40 @@ class FailingDisk:
         self.connection.close()
 
 
-def commit_until_killed(path: Path, place: tuple[Authority, NetworkConfig, Identity], told: Any) -> None:
-    _, config, identity = place
-    ledger = client.connect(f"embedded://{path}", identity, config=config)
-    for number in range(100_000):
-        ledger.transact(*deposit(f"a{number}"))
-        told.send(number)
+COMMIT_UNTIL_KILLED = """
+import json, sys
+from chaincode import client
+from chaincode.identity import Identity
+
+facts = json.loads(sys.stdin.readline())
+config = client.NetworkConfig(**facts["config"])
+ledger = client.connect(facts["url"], Identity.load(*facts["identity"]), config=config)
+for number in range(100_000):
+    ledger.transact("monetary", "deposit", {"op": f"a{number}", "account": f"a{number}", "amount": 5})
+    print(number, flush=True)
+"""
 
 
 @pytest.mark.parametrize("after", [0, 1, 7, 40])
 def test_killed_at_any_moment_it_keeps_all_that_was_answered(place: Place, after: int) -> None:
-    context = multiprocessing.get_context("fork")
-    heard, told = context.Pipe(duplex=False)
-    arguments = (place.path, (place.platform, place.config, place.identity), told)
-    process = context.Process(target=commit_until_killed, args=arguments)
-    process.start()
-    answered = -1
-    while answered < after:
-        answered = heard.recv()
-
-    assert process.pid
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
-    while heard.poll():
-        answered = heard.recv()
+    key = place.identity.key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    identity = [place.identity.msp_id, place.identity.certificate, key.decode()]
+    facts = {"url": f"embedded://{place.path}", "config": asdict(place.config), "identity": identity}
+    command = [sys.executable, "-c", COMMIT_UNTIL_KILLED]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(json.dumps(facts) + "\n")
+        process.stdin.flush()
+        answered = -1
+        while answered < after:
+            answered = int(process.stdout.readline())
+        process.kill()
+        # A last line may have been cut off in the middle.
+        whole = [line for line in process.stdout.read().splitlines(keepends=True) if line.endswith("\n")]
+        answered = int(whole[-1]) if whole else answered
 
     ledger = place.open()
     found = ledger.verify()
