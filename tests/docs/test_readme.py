@@ -23,6 +23,11 @@ def test_the_two_commands_come_first() -> None:
     assert [block.strip() for block in BLOCKS[:2]] == ["make demo", "make test"]
 
 
+def test_the_other_ledger_has_a_test_of_its_own() -> None:
+    assert [block.strip() for block in BLOCKS[7:]] == ["chainfaas demo --ledger served"]
+    assert '"--ledger", "served"' in (ROOT / "tests" / "flow" / "test_served.py").read_text()
+
+
 def test_every_make_target_exists() -> None:
     for target in re.findall(r"make ([a-z]+)", README):
         assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE), target
