@@ -97,6 +97,8 @@ def leave(machine: Machine) -> None:
         lifecycle.settle(job)
     if machine.left_at is None:
         ledger.revoke(machine)
+        if machine.certificate:
+            identity.connect(settings.IDENTITY_URL).revoke(machine.certificate)
         _note(machine, left_at=timezone.now())
     broker.connect(settings.BROKER_URL).remove(machine.id)
     log.info("machine.left", machine=machine.id)

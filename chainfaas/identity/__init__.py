@@ -31,6 +31,10 @@ class Authority(Protocol):
         """A machine's certificate (PEM) for its request (PEM). Raises BadInput if that is no good request."""
         ...
 
+    def revoke(self, certificate: str) -> None:
+        """Take back a certificate (PEM); a second time changes nothing. Raises BadInput if it is not ours."""
+        ...
+
 
 def connect(url: str) -> Authority:
     """The authority behind an URL."""

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from kombu.exceptions import OperationalError
+from pytest_django.fixtures import Settings
 
 from chainfaas import broker, machines
 from chainfaas.broker.memory import MemoryBroker
 from chainfaas.errors import BadInput, ChainFaaSError, HostedHere, LedgerAway, Taken
-from chainfaas.identity.embedded import request
+from chainfaas.identity.embedded import EmbeddedAuthority, request
 from chainfaas.ledger import connection
 from chainfaas.ledger import machines as ledger
 from chainfaas.models import Machine, State
@@ -50,6 +54,18 @@ def test_with_a_broker_that_others_reach_machines_enrol(
     monkeypatch.setattr(MemoryBroker, "remote", True)
 
     assert machines.enrol(pete.user, csr(), **OFFER).credentials.url == "memory://"
+
+
+def test_a_machine_that_left_has_no_certificate_that_counts(pete: Person, settings: Settings) -> None:
+    machine = machines.host(pete.user, csr(), **OFFER).machine
+    authority = EmbeddedAuthority(Path(urlsplit(settings.IDENTITY_URL).path))
+    assert authority.revocation_lists() == []
+
+    machines.leave(machine)
+
+    (crl,) = authority.revocation_lists()
+    serial = x509.load_pem_x509_certificate(machine.certificate.encode()).serial_number
+    assert x509.load_pem_x509_crl(crl).get_revoked_certificate_by_serial_number(serial) is not None
 
 
 @pytest.mark.parametrize(
