@@ -60,7 +60,7 @@ class Load:
                 except httpx.HTTPError:
                     time.sleep(0.1)
                     continue
-                if response.status_code in (503, 402):
+                if response.status_code in (402, 429, 503):
                     time.sleep(0.2)  # refused: its key is free again
                     continue
                 assert response.status_code in (200, 202, 502, 504), response.text
