@@ -42,12 +42,12 @@ def connect(url: str, identity: Identity, *, config: NetworkConfig | None = None
     `fabric://host:port[,host:port]/channel?tls_root=/path/ca.pem` speaks to Fabric's gateway, a network's or
     that of `chainfaas ledger serve`. `config` is the network that `verify` expects.
     """
-    parts = urlsplit(url)
-    if parts.scheme == "fabric":
+    if url.startswith("fabric://"):
         # Here, since gRPC costs who has an embedded ledger 0.2 s and 15 MB.
         from chaincode.ledgers import gateway
 
         return gateway.open_ledger(url, identity, config)
+    parts = urlsplit(url)
     if parts.scheme != "embedded":
         raise LedgerError(
             f"there is no ledger for {parts.scheme or 'no scheme'}://; use embedded:///path/ledger.db"

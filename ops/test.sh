@@ -2,15 +2,19 @@
 # All tests. As root, the Debian packages that they need are installed first, without starting any service.
 set -euo pipefail
 bin=$1/bin
-packages=(chromium)
+packages=(chromium curl libatomic1)  # the last is for playwright's driver
 
-if ! command -v chromium >/dev/null; then
+present() {
+    if command -v dpkg-query >/dev/null; then dpkg-query -W "${packages[@]}" >/dev/null 2>&1
+    else command -v chromium >/dev/null && command -v curl >/dev/null; fi
+}
+if ! present; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         echo "test: installing Debian packages: ${packages[*]}"
         apt-get update -qq
         DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
     else
-        echo "test: chromium is missing; as root: apt-get install ${packages[*]}" >&2
+        echo "test: a Debian package is missing; as root: apt-get install ${packages[*]}" >&2
         exit 1
     fi
 fi

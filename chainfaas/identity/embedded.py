@@ -54,9 +54,10 @@ class EmbeddedAuthority:
         """With a certificate that is good for a while: one that ends soon is renewed, for the same key."""
         stem = "controller"
         key, path = self._key(stem), self._path(stem, "certificate")
-        if not path.exists() or ends_soon(path.read_text()):
+        write = keep if not path.exists() else replace if ends_soon(path.read_text()) else None
+        if write:
             leaf = self._leaf(PLATFORM, key.public_key(), stem, {"chainfaas.role": "controller"})
-            (replace if path.exists() else keep)(path, _pem(leaf).encode())
+            write(path, _pem(leaf).encode())
         return Identity.load(PLATFORM, path.read_text(), private_pem(key))
 
     def sign_machine(self, csr: str, *, machine: str, user: str) -> str:

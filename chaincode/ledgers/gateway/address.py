@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from chaincode.errors import LedgerError, Unavailable
 
@@ -22,13 +22,16 @@ class Address:
     @classmethod
     def parse(cls, url: str) -> Address:
         """Raises LedgerError that says how it is written."""
+        # Not by urlsplit: whether it takes several hosts, one of them in brackets, depends on Python's version.
+        scheme, _, rest = url.partition("://")
+        place, _, query = rest.partition("?")
+        netloc, _, path = place.partition("/")
         try:
-            parts = urlsplit(url)
-            options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
+            options = dict(parse_qsl(query, strict_parsing=bool(query)))
         except ValueError as error:
             raise LedgerError(f"this is not a ledger's URL: {error}; use {HOW}") from error
-        hosts, channel = tuple(parts.netloc.split(",")), unquote(parts.path.strip("/"))
-        if parts.scheme != "fabric" or not all(_is_host(host) for host in hosts) or not channel:
+        hosts, channel = tuple(netloc.split(",")), unquote(path.strip("/"))
+        if scheme != "fabric" or not all(_is_host(host) for host in hosts) or not channel:
             raise LedgerError(f"a served ledger is named by its hosts and its channel: {HOW}")
         unknown = sorted(set(options) - set(OPTIONS))
         if unknown:
