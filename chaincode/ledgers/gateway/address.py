@@ -22,7 +22,7 @@ class Address:
     @classmethod
     def parse(cls, url: str) -> Address:
         """Raises LedgerError that says how it is written."""
-        # Not by urlsplit: whether it takes several hosts, one of them in brackets, depends on Python's version.
+        # Not by urlsplit: whether it takes several hosts, one in brackets, depends on Python's version.
         scheme, _, rest = url.partition("://")
         place, _, query = rest.partition("?")
         netloc, _, path = place.partition("/")
